@@ -1,0 +1,47 @@
+package audit
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// Bounds of the strings in an event, in bytes. What is longer is cut and ends in "…".
+const (
+	maxName = 256  // names, codes and ids; a DNS name is at most 253
+	maxText = 1024 // paths and details
+)
+
+// clean returns e with every string within its bound, so that a line has a
+// largest size whatever a peer sent, and without user information in the authority.
+func (e Event) clean() Event {
+	if i := strings.LastIndexByte(e.Authority, '@'); i >= 0 {
+		e.Authority = e.Authority[i+1:]
+	}
+	for _, s := range []*string{
+		(*string)(&e.Kind), &e.Bottle, &e.Owner, &e.RequestID, &e.Protocol, &e.Scheme, &e.SNI,
+		&e.Authority, &e.Method, &e.Reason, &e.Route, &e.Rule,
+	} {
+		*s = cut(*s, maxName)
+	}
+	e.Path.s = cut(e.Path.s, maxText)
+	e.Detail = cut(e.Detail, maxText)
+	if e.Process != nil {
+		p := *e.Process
+		p.Comm = cut(p.Comm, maxName)
+		e.Process = &p
+	}
+	e.Time = e.Time.UTC()
+	return e
+}
+
+// cut shortens s to at most n bytes, at a rune boundary, and makes it valid UTF-8.
+func cut(s string, n int) string {
+	if len(s) > n {
+		n -= len("…")
+		for n > 0 && !utf8.RuneStart(s[n]) {
+			n--
+		}
+		s = s[:n] + "…"
+	}
+	return strings.ToValidUTF8(s, "\ufffd")
+}

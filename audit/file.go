@@ -1,0 +1,213 @@
+package audit
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strconv"
+	"time"
+)
+
+// Bounds of a log on disk when [FileOptions] does not say.
+const (
+	DefaultFileSize = 64 << 20 // bytes in one file
+	DefaultFileKeep = 4        // older files beside it
+)
+
+// FileOptions bounds what a log may take of the disk: (Keep+1) × Size bytes. The
+// zero value is the defaults.
+type FileOptions struct {
+	Size  int64 // bytes in one file, at least one batch of 64 KiB
+	Keep  int   // older files, as path.1 (the newest) to path.Keep; negative keeps none
+	Queue int   // see [LogOptions]
+}
+
+// Open opens the log at path, or makes it with mode 0600, and goes on from its
+// last line. A half-written line at its end, which a crash leaves, is removed, and
+// a [Torn] event says so.
+//
+// Lines reach the kernel with each batch and the disk when the file rotates or
+// closes: SIGKILL loses what is queued, a power failure may lose more.
+func Open(path string, o FileOptions) (*Log, error) {
+	if o.Size <= 0 {
+		o.Size = DefaultFileSize
+	}
+	o.Size = max(o.Size, batch)
+	if o.Keep == 0 {
+		o.Keep = DefaultFileKeep
+	}
+	f := &file{path: path, max: o.Size, keep: max(o.Keep, 0)}
+	head, torn, err := f.open()
+	if err != nil {
+		return nil, fmt.Errorf("audit log %q: %w", path, err)
+	}
+	l := NewLog(f, LogOptions{Queue: o.Queue, Head: head})
+	if torn > 0 {
+		l.Record(Event{Time: time.Now(), Kind: Torn, Count: uint64(torn), Reason: "half-written-line"})
+	}
+	return l, nil
+}
+
+// Files returns the files of the log at path that exist, oldest first, in the
+// order in which [Verify] wants them.
+func Files(path string) ([]string, error) {
+	var files []string
+	for n := 1; ; n++ {
+		older := path + "." + strconv.Itoa(n)
+		if _, err := os.Lstat(older); errors.Is(err, fs.ErrNotExist) {
+			break
+		} else if err != nil {
+			return nil, err
+		}
+		files = append([]string{older}, files...)
+	}
+	if _, err := os.Lstat(path); err != nil {
+		return nil, err
+	}
+	return append(files, path), nil
+}
+
+// file is a log file that rotates. A Write that fails leaves it as it was.
+type file struct {
+	path string
+	max  int64
+	keep int
+	f    *os.File
+	size int64
+}
+
+// open opens the file and finds where its chain ended and how many bytes of a
+// torn line it removed.
+func (f *file) open() (Head, int64, error) {
+	var err error
+	f.f, err = os.OpenFile(f.path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return Head{}, 0, err
+	}
+	head, end, err := lastLine(f.f)
+	if err == nil && end == 0 {
+		head, err = f.rotatedHead()
+	}
+	var size int64
+	if err == nil {
+		size, err = f.f.Seek(0, io.SeekEnd)
+	}
+	if err == nil && size > end {
+		err = f.f.Truncate(end)
+	}
+	if err != nil {
+		return Head{}, 0, errors.Join(err, f.f.Close())
+	}
+	f.size = end
+	return head, size - end, nil
+}
+
+// rotatedHead is the head of path.1, for a file that has no line yet.
+func (f *file) rotatedHead() (Head, error) {
+	older, err := os.Open(f.path + ".1")
+	if errors.Is(err, fs.ErrNotExist) {
+		return Head{}, nil
+	}
+	if err != nil {
+		return Head{}, err
+	}
+	defer older.Close()
+	head, _, err := lastLine(older)
+	return head, err
+}
+
+// lastLine returns the head that the last whole line of f stands for, and the
+// offset of that line's end.
+func lastLine(f *os.File) (Head, int64, error) {
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return Head{}, 0, err
+	}
+	start := max(0, size-2*maxLine) // one torn line and one whole one before it
+	tail := make([]byte, size-start)
+	if _, err := f.ReadAt(tail, start); err != nil {
+		return Head{}, 0, err
+	}
+	end := bytes.LastIndexByte(tail, '\n')
+	if end < 0 {
+		if start > 0 {
+			return Head{}, 0, errors.New("its end is not that of an audit log; move it away")
+		}
+		return Head{}, 0, nil
+	}
+	line := tail[bytes.LastIndexByte(tail[:end], '\n')+1 : end]
+	var l struct {
+		Seq uint64 `json:"seq"`
+	}
+	if err := json.Unmarshal(line, &l); err != nil || l.Seq == 0 {
+		return Head{}, 0, errors.New("its last line is not that of an audit log; move it away")
+	}
+	return Head{l.Seq, sha256.Sum256(line)}, start + int64(end) + 1, nil
+}
+
+// Write implements [io.Writer].
+func (f *file) Write(p []byte) (int, error) {
+	if f.f == nil || f.size > 0 && f.size+int64(len(p)) > f.max {
+		if err := f.rotate(); err != nil {
+			return 0, err
+		}
+	}
+	n, err := f.f.Write(p)
+	if err != nil {
+		return 0, errors.Join(err, f.f.Truncate(f.size))
+	}
+	f.size += int64(n)
+	return n, nil
+}
+
+// rotate moves path to path.1, path.1 to path.2 and so on, and starts a new file.
+// It can be tried again after any failure.
+func (f *file) rotate() error {
+	if f.f != nil {
+		err := errors.Join(f.f.Sync(), f.f.Close())
+		f.f = nil
+		if err != nil {
+			return err
+		}
+		if err := f.shift(); err != nil {
+			return err
+		}
+	}
+	var err error
+	f.f, err = os.OpenFile(f.path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		f.f = nil
+		return err
+	}
+	f.size, err = f.f.Seek(0, io.SeekEnd)
+	return err
+}
+
+func (f *file) shift() error {
+	if f.keep == 0 {
+		return os.Remove(f.path)
+	}
+	for n := f.keep; n > 0; n-- {
+		from := f.path
+		if n > 1 {
+			from += "." + strconv.Itoa(n-1)
+		}
+		if err := os.Rename(from, f.path+"."+strconv.Itoa(n)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close implements [io.Closer].
+func (f *file) Close() error {
+	if f.f == nil {
+		return nil
+	}
+	return errors.Join(f.f.Sync(), f.f.Close())
+}

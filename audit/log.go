@@ -1,0 +1,163 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// DefaultQueue is how many events a [Log] holds between its callers and its
+// writer when [LogOptions] does not say.
+const DefaultQueue = 4096
+
+// batch bounds the bytes that go out in one write.
+const batch = 64 << 10
+
+// LogOptions says how a [Log] is made. The zero value is a good one.
+type LogOptions struct {
+	Queue int              // events held; 0 is DefaultQueue
+	Head  Head             // what the chain goes on from
+	Now   func() time.Time // for the log's own events; nil is time.Now
+}
+
+// Log is a [Sink] that writes chained lines to w from a goroutine of its own. It
+// is full when w does not keep up: events are then dropped and counted, and as
+// soon as there is room a [Dropped] event says how many. So are events lost to a
+// failing w, such as a full disk.
+//
+// Record and Dropped are safe for concurrent use.
+type Log struct {
+	w       io.WriteCloser
+	now     func() time.Time
+	queue   chan Event
+	dropped atomic.Uint64 // not yet on record
+	total   atomic.Uint64
+	done    chan struct{}
+
+	mu     sync.RWMutex // closed against a Record that is sending
+	closed bool
+
+	// Of the writing goroutine:
+	head Head
+	err  error
+}
+
+// NewLog starts a log that writes to w, whole lines at a time, and closes w when
+// it is closed itself. A Write of w that fails has written nothing, or the chain
+// breaks there.
+func NewLog(w io.WriteCloser, o LogOptions) *Log {
+	if o.Queue <= 0 {
+		o.Queue = DefaultQueue
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	l := &Log{w: w, now: o.Now, queue: make(chan Event, o.Queue), done: make(chan struct{}), head: o.Head}
+	go l.run()
+	return l
+}
+
+// Record implements [Sink].
+func (l *Log) Record(e Event) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.closed {
+		l.lost(1)
+		return
+	}
+	if e.Time.IsZero() {
+		e.Time = l.now()
+	}
+	if e.Process != nil {
+		p := *e.Process // the caller's is not read after Record returns
+		e.Process = &p
+	}
+	select {
+	case l.queue <- e:
+	default:
+		l.lost(1)
+	}
+}
+
+// Dropped returns how many events were lost since the log was started.
+func (l *Log) Dropped() uint64 { return l.total.Load() }
+
+func (l *Log) lost(n uint64) {
+	l.dropped.Add(n)
+	l.total.Add(n)
+}
+
+// Close writes what is queued and returns the head of the chain. If ctx ends
+// first, it returns while the writer is still at it. Events recorded after Close
+// are dropped.
+func (l *Log) Close(ctx context.Context) (Head, error) {
+	l.mu.Lock()
+	if !l.closed {
+		l.closed = true
+		close(l.queue)
+	}
+	l.mu.Unlock()
+	select {
+	case <-l.done:
+		return l.head, l.err
+	case <-ctx.Done():
+		return Head{}, errors.Join(errors.New("audit: events are still being written"), ctx.Err())
+	}
+}
+
+func (l *Log) run() {
+	defer close(l.done)
+	buf := make([]byte, 0, batch+maxLine)
+	for e := range l.queue {
+		buf = l.write(buf[:0], e)
+	}
+	if l.dropped.Load() > 0 {
+		l.flush(nil, 0, l.head)
+	}
+	l.err = errors.Join(l.err, l.w.Close())
+}
+
+// write writes e and as much of the queue as fits into one batch.
+func (l *Log) write(buf []byte, e Event) []byte {
+	head, n := l.head, uint64(0)
+	for {
+		var err error
+		if buf, head, err = head.append(buf, e); err != nil {
+			l.lost(1) // an event that JSON cannot say; there is no such event
+		} else {
+			n++
+		}
+		if len(buf) >= batch {
+			break
+		}
+		var more bool
+		select {
+		case e, more = <-l.queue:
+		default:
+		}
+		if !more {
+			break
+		}
+	}
+	l.flush(buf, n, head)
+	return buf
+}
+
+// flush writes buf, which holds n events and ends at head, and after it how many
+// events were dropped. Nothing moves the chain on but a write that succeeded.
+func (l *Log) flush(buf []byte, n uint64, head Head) {
+	dropped := l.dropped.Swap(0)
+	if dropped > 0 {
+		buf, head, _ = head.append(buf, Event{Time: l.now(), Kind: Dropped, Count: dropped, Reason: "queue-full"})
+	}
+	if _, err := l.w.Write(buf); err != nil {
+		l.dropped.Add(dropped) // were counted in total when they were lost
+		l.lost(n)
+		l.err = err
+		return
+	}
+	l.head, l.err = head, nil
+}
