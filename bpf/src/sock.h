@@ -1,0 +1,45 @@
+// socket(2) and close(2). The hook runs in inet_create and inet6_create for every
+// socket that a program makes: also for raw, ping, SCTP, UDP-Lite and MPTCP
+// sockets, which connect and sendmsg hooks do not see. Sockets that accept(2)
+// returns are not made here, and have no owner.
+
+static __always_inline int protocol_allowed(__u32 type, __u32 protocol)
+{
+	// A subflow of MPTCP is made by the kernel and passes no hook: TCP only.
+	return (type == SOCK_STREAM && protocol == IPPROTO_TCP) ||
+	       (type == SOCK_DGRAM && protocol == IPPROTO_UDP);
+}
+
+SEC("cgroup/sock_create")
+int sock_create(struct bpf_sock *ctx)
+{
+	enum reason reason = REASON_NONE;
+
+	if (!at_home(bpf_get_netns_cookie(ctx)))
+		reason = REASON_NAMESPACE;
+	else if (!protocol_allowed(ctx->type, ctx->protocol))
+		reason = REASON_PROTOCOL;
+	else if (!own(bpf_get_socket_cookie(ctx)))
+		reason = REASON_SOCKETS;
+	if (!reason)
+		return 1;
+
+	struct refusal r = {
+		.reason = reason,
+		.hook = HOOK_SOCK_CREATE,
+		.family = ctx->family,
+		.protocol = ctx->protocol,
+	};
+	current_process(&r.process);
+	report(&r);
+	return 0;
+}
+
+SEC("cgroup/sock_release")
+int sock_release(struct bpf_sock *ctx)
+{
+	__u64 cookie = bpf_get_socket_cookie(ctx);
+
+	bpf_map_delete_elem(&owners, &cookie);
+	return 1;
+}

@@ -1,0 +1,100 @@
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Limits bound what a group and everything below it use. Zero: no bound.
+type Limits struct {
+	Memory    int64         // bytes, memory.max
+	Processes int           // threads count, pids.max
+	CPU       time.Duration // of running time in each period of 100 ms, over all cores, cpu.max
+}
+
+// ErrNoController says that a limit cannot be set because the host has not given the
+// controller to this part of the tree.
+var ErrNoController = errors.New("the controller is not there: on a hybrid host it is bound to cgroup v1; under systemd the service needs Delegate=yes")
+
+const cpuPeriod = 100 * time.Millisecond
+
+// Limit sets the limits and hands the controllers down from base, which [Base] gave.
+// A controller that is not there is reported by an error that wraps
+// [ErrNoController]; the other limits are set all the same.
+func (g *Group) Limit(base string, l Limits) error {
+	var errs []error
+	for _, limit := range []struct{ controller, value string }{
+		{"memory", limitValue(l.Memory)},
+		{"pids", limitValue(int64(l.Processes))},
+		{"cpu", limitValue(l.CPU.Microseconds())},
+	} {
+		if limit.value == "" {
+			continue
+		}
+		if err := g.limit(base, limit.controller, limit.value); err != nil {
+			errs = append(errs, fmt.Errorf("limit %s of cgroup %q: %w", limit.controller, g.path, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func limitValue(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+func (g *Group) limit(base, controller, value string) error {
+	if err := handDown(base, filepath.Dir(g.path), controller); err != nil {
+		return err
+	}
+	if controller == "cpu" {
+		value += " " + strconv.FormatInt(cpuPeriod.Microseconds(), 10)
+	}
+	file := filepath.Join(g.path, controller+".max")
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		return ErrNoController
+	}
+	return os.WriteFile(file, []byte(value), 0)
+}
+
+// handDown enables the controller for the groups below each directory from base to dir.
+func handDown(base, dir, controller string) error {
+	below, err := filepath.Rel(base, dir)
+	if err != nil || below == ".." || strings.HasPrefix(below, "../") {
+		return fmt.Errorf("not below %q", base)
+	}
+	dirs := []string{base}
+	for name := range strings.SplitSeq(below, "/") {
+		dirs = append(dirs, filepath.Join(dirs[len(dirs)-1], name))
+	}
+	for _, dir := range dirs {
+		data, err := os.ReadFile(filepath.Join(dir, "cgroup.controllers"))
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(strings.Fields(string(data)), controller) {
+			// The root has every controller; the group below it only what the root
+			// hands down. Nobody else's group is touched but the root's, and only added to.
+			if dir != base || !addController(filepath.Dir(base), controller) {
+				return ErrNoController
+			}
+		}
+		if !addController(dir, controller) {
+			return ErrNoController
+		}
+	}
+	return nil
+}
+
+func addController(dir, controller string) bool {
+	return os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+controller), 0) == nil
+}
