@@ -1,0 +1,40 @@
+package launch
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Exec runs one more command in the bottle whose first process is target, with
+// the same restrictions. cgroupFD is the bottle's control group. stdio and
+// console are as for Start. The command is its own process: signals reach it
+// directly, and Wait returns when it has ended.
+func Exec(target *Process, spec ExecSpec, cgroupFD int, stdio [3]*os.File, console *os.File) (*Process, error) {
+	plan, err := spec.plan()
+	if err != nil {
+		return nil, err
+	}
+	exe, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return nil, err
+	}
+	defer exe.Close()
+	return spawn(plan, stdio, console, exe, func(attr *syscall.ProcAttr) (string, error) {
+		attr.Sys.CgroupFD = cgroupFD
+		// A mount namespace can be entered only by a thread that shares its root
+		// directory with no other (setns(2)).
+		if err := unix.Unshare(unix.CLONE_FS); err != nil {
+			return "", err
+		}
+		const all = unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP
+		err := target.control(func(pidfd int) error { return unix.Setns(pidfd, all) })
+		if err != nil {
+			return "", fmt.Errorf("enter the bottle: %w", err)
+		}
+		// The host's path of our executable means nothing here, its descriptor does.
+		return "/proc/self/fd/5", nil
+	})
+}

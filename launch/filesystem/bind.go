@@ -1,0 +1,209 @@
+package filesystem
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"bottled/launch/identity"
+
+	"golang.org/x/sys/unix"
+)
+
+// A bind is a path of the host that the bottle may write to.
+type bind struct {
+	path   string // real, without symbolic links
+	fd     int    // opened with the user's permissions
+	mapped bool   // by the user namespace of MapDir
+}
+
+// Never bound, neither they nor what is in them: writing there from a bottle
+// would be writing into the system, or they are the bottle's own.
+var systemTrees = []string{
+	"/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/run", "/sbin", "/sys", "/usr",
+}
+
+// Never bound themselves, because other people's files are in them.
+var systemDirs = []string{
+	"/", "/home", "/media", "/mnt", "/opt", "/srv", "/tmp", "/var", "/var/lib", "/var/tmp", "/var/cache", "/var/log",
+}
+
+// openBinds opens Dir and Writable before anything is mounted over them.
+func (b *builder) openBinds() error {
+	if err := b.User.Check(); err != nil {
+		return err
+	}
+	if err := checkAbsolute("the home", b.Home); err != nil {
+		return err
+	}
+	paths := slices.Clone(b.Writable)
+	if b.Dir != "" && filepath.Clean(b.Dir) != filepath.Clean(b.Home) {
+		paths = append(paths, b.Dir)
+	}
+	for _, p := range paths {
+		if err := checkAbsolute("the path", p); err != nil {
+			return err
+		}
+		d := bind{mapped: b.MapDir && p == b.Dir}
+		var err error
+		if d.mapped {
+			d.fd, err = openLocation(p)
+		} else {
+			err = identity.As(b.User, func() (err error) {
+				d.fd, err = openLocation(p)
+				return err
+			})
+		}
+		if err != nil {
+			return fmt.Errorf("%s, as user %d: %w", p, b.User.UID, err)
+		}
+		if d.path, err = nameOf(d.fd); err != nil {
+			unix.Close(d.fd)
+			return fmt.Errorf("%s: %w", p, err)
+		}
+		b.binds = append(b.binds, d)
+		if err := b.checkBind(d.path); err != nil {
+			return err
+		}
+	}
+	// Parents first, so that one does not cover another; one mount for one path.
+	slices.SortStableFunc(b.binds, func(x, y bind) int { return strings.Compare(x.path, y.path) })
+	return nil
+}
+
+func openLocation(path string) (int, error) {
+	return unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+}
+
+// nameOf returns the path by which fd was found, without symbolic links.
+func nameOf(fd int) (string, error) {
+	name, err := os.Readlink(byFD(fd))
+	if err != nil {
+		return "", err
+	}
+	var byName, byHandle unix.Stat_t
+	if err := errors.Join(unix.Lstat(name, &byName), unix.Fstat(fd, &byHandle)); err != nil {
+		return "", err
+	}
+	if byName.Dev != byHandle.Dev || byName.Ino != byHandle.Ino {
+		return "", errors.New("it was moved or removed meanwhile")
+	}
+	if kind := byHandle.Mode & unix.S_IFMT; kind != unix.S_IFDIR && kind != unix.S_IFREG {
+		return "", errors.New("it is neither a directory nor a regular file")
+	}
+	return name, nil
+}
+
+// checkBind refuses what a bottle must not write to, by the real path.
+func (b *builder) checkBind(path string) error {
+	refuse := func(why string) error {
+		return fmt.Errorf("%s can not be written to from a bottle: %s; start it in a project directory of its own", path, why)
+	}
+	if slices.Contains(systemDirs, path) || slices.ContainsFunc(systemTrees, func(t string) bool { return within(path, t) }) {
+		return refuse("it belongs to the system")
+	}
+	home := resolve(b.Home)
+	if real, err := filepath.EvalSymlinks(b.Home); err == nil {
+		home = real
+	}
+	if within(home, path) {
+		return refuse("the home directory is in it")
+	}
+	for _, h := range b.hiddenPaths() {
+		if within(path, h) {
+			return refuse(h + " is hidden from bottles")
+		}
+	}
+	return nil
+}
+
+// mountBinds puts the opened paths in their places and covers what is hidden in them.
+func (b *builder) mountBinds() error {
+	for _, d := range b.binds {
+		attr := unix.MountAttr{Attr_set: sealed}
+		if d.mapped {
+			attr.Attr_set |= unix.MOUNT_ATTR_IDMAP
+			attr.Userns_fd = uint64(b.userns)
+		}
+		m, err := cloneTree(d.fd, attr)
+		if err != nil {
+			return fmt.Errorf("%s: %w", d.path, err)
+		}
+		if ownPath(d.path) || b.areaOf(d.path).empty {
+			if err := makeDirs(b.root, filepath.Dir(d.path)); err != nil {
+				return err
+			}
+			if err := makeTarget(b.root, d); err != nil {
+				return err
+			}
+		}
+		if err := m.attach(b.root, d.path); err != nil {
+			return err
+		}
+	}
+	for _, h := range b.hidden {
+		if b.bound(h) {
+			if err := b.cover(h); err != nil {
+				return err
+			}
+		}
+	}
+	return b.sealEmpty()
+}
+
+// makeTarget makes an empty directory or file to mount d on.
+func makeTarget(root int, d bind) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(d.fd, &st); err != nil {
+		return err
+	}
+	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		return makeDirs(root, d.path)
+	}
+	parent, err := openIn(root, filepath.Dir(d.path))
+	if err != nil {
+		return err
+	}
+	defer unix.Close(parent)
+	fd, err := unix.Openat(parent, filepath.Base(d.path), unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o444)
+	if err != nil {
+		return err
+	}
+	return unix.Close(fd)
+}
+
+// bound reports whether path lies in a bind, and so can be hidden by a mount only.
+func (b *builder) bound(path string) bool {
+	return slices.ContainsFunc(b.binds, func(d bind) bool { return within(path, d.path) })
+}
+
+// cover hides path, which lies in a bind, under an empty directory or file.
+func (b *builder) cover(path string) error {
+	fd, err := openIn(b.root, path)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	name := "mask"
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFDIR:
+		name = "empty"
+	case unix.S_IFLNK:
+		return nil // what it leads to is in the list by itself
+	}
+	m, err := b.inScratch(name, sealed|readOnly|noExec)
+	if err != nil {
+		return err
+	}
+	return m.attach(b.root, path)
+}

@@ -1,0 +1,44 @@
+package inside
+
+import (
+	"bytes"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// Open files as systemd gives them to services: programs that loop over all
+// descriptors are slow with a high soft limit, and those that need more raise it.
+const (
+	softFiles = 1024
+	hardFiles = 524288
+)
+
+// limit forbids core dumps for good and sets what the daemon's own service unit
+// would otherwise hand down.
+func limit() error {
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		return err
+	}
+	var files unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
+		return err
+	}
+	files.Max = min(files.Max, hardFiles)
+	files.Cur = min(files.Max, softFiles)
+	return unix.Setrlimit(unix.RLIMIT_NOFILE, &files)
+}
+
+// resetOOM undoes the protection that a daemon has from the OOM killer.
+func resetOOM() error {
+	const path = "/proc/self/oom_score_adj"
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if score, err := strconv.Atoi(string(bytes.TrimSpace(raw))); err == nil && score >= 0 {
+		return nil
+	}
+	return os.WriteFile(path, []byte("0"), 0)
+}

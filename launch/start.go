@@ -1,0 +1,179 @@
+package launch
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"bottled/launch/filesystem"
+	"bottled/launch/inside"
+	"bottled/launch/thread"
+
+	"golang.org/x/sys/unix"
+)
+
+// fault is the number of the step that fails in the next bottles. Tests set it.
+var fault int
+
+// Start makes a bottle of the network namespace and the control group that it is
+// given, which stay the caller's, and runs the command of spec in it as the
+// user of spec. It returns when the command has been executed.
+//
+// stdio becomes the command's descriptors 0, 1, 2; a nil file is /dev/null. With
+// spec.Terminal they are ignored and the master of the command's terminal is sent over
+// console, a Unix stream socket (package launch/console has the other end).
+// None of the files is closed.
+//
+// The control group must be fresh: one whose cgroup.kill was ever written kills
+// what is born in it.
+func Start(spec Spec, netnsFD, cgroupFD int, stdio [3]*os.File, console *os.File) (*Process, error) {
+	plan, err := spec.plan()
+	if err != nil {
+		return nil, fmt.Errorf("bottle %s: %w", spec.ID, err)
+	}
+	userns := (*os.File)(nil)
+	if spec.MapDir {
+		fd, err := filesystem.OwnerMapping(spec.Dir, plan.User)
+		if err != nil {
+			return nil, fmt.Errorf("bottle %s: %w", spec.ID, err)
+		}
+		userns = os.NewFile(uintptr(fd), "userns")
+		defer userns.Close()
+	}
+	p, err := spawn(plan, stdio, console, userns, func(attr *syscall.ProcAttr) (string, error) {
+		attr.Sys.CgroupFD = cgroupFD
+		attr.Sys.Cloneflags = unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS
+		// Not with clone: the namespace's root is then the group of the parent.
+		attr.Sys.Unshareflags = unix.CLONE_NEWCGROUP
+		if err := unix.Setns(netnsFD, unix.CLONE_NEWNET); err != nil {
+			return "", fmt.Errorf("enter the network namespace: %w", err)
+		}
+		return "/proc/self/exe", nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("bottle %s: %w", spec.ID, err)
+	}
+	return p, nil
+}
+
+// enter prepares the calling thread for a fork into the bottle and returns the
+// path of our executable there.
+type enter func(*syscall.ProcAttr) (string, error)
+
+// spawn starts the child side, gives it the plan and waits until the command runs.
+func spawn(plan inside.Plan, stdio [3]*os.File, console, extra *os.File, enter enter) (*Process, error) {
+	if plan.Terminal && console == nil {
+		return nil, errors.New("a terminal is wanted, but there is no console to send it to")
+	}
+	plan.Fault = fault
+	ours, theirs, err := syncPair()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	pid, pidfd, err := fork(plan, stdio, theirs, console, extra, enter)
+	if err != nil {
+		ours.Close()
+		return nil, err
+	}
+	theirs.Close() // so that its end shows when the child ends
+	p := newProcess(pid, pidfd, ours)
+	err = p.handshake(plan)
+	if err != nil {
+		_ = p.Kill()
+		exit, waitErr := p.Wait()
+		p.Close()
+		if errors.Is(err, errNoReport) {
+			err = fmt.Errorf("the first process ended during set-up: %v, %v", exit, waitErr)
+		}
+		return nil, err
+	}
+	return p, nil
+}
+
+// fork clones on a thread that is in the right namespaces and thrown away.
+func fork(plan inside.Plan, stdio [3]*os.File, sync, console, extra *os.File, enter enter) (pid, pidfd int, err error) {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return 0, -1, err
+	}
+	defer null.Close()
+	files := []*os.File{stdio[0], stdio[1], stdio[2], sync, console, extra}
+	if plan.Terminal {
+		files[0], files[1], files[2] = null, null, null
+	} else {
+		files[4] = null
+	}
+	fds := make([]uintptr, len(files))
+	for i, f := range files {
+		if f == nil {
+			f = null
+		}
+		fds[i] = f.Fd()
+	}
+	pidfd = -1
+	err = thread.Run(func() error {
+		// A session keyring of its own, empty: the daemon's would be inherited.
+		if _, err := unix.KeyctlInt(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0); err != nil && !errors.Is(err, unix.ENOSYS) {
+			return fmt.Errorf("make a session keyring: %w", err)
+		}
+		attr := &syscall.ProcAttr{
+			Files: fds,
+			Env:   []string{"GOTRACEBACK=none", "GOMAXPROCS=1"},
+			Sys:   &syscall.SysProcAttr{Setsid: true, UseCgroupFD: true, PidFD: &pidfd},
+		}
+		path, err := enter(attr)
+		if err != nil {
+			return err
+		}
+		if pid, err = syscall.ForkExec(path, []string{initName}, attr); err != nil {
+			return fmt.Errorf("start the first process: %w", err)
+		}
+		return nil
+	})
+	return pid, pidfd, err
+}
+
+// syncPair is the socket between the two sides.
+func syncPair() (ours, theirs *os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := unix.SetNonblock(fds[0], true); err != nil { // for the runtime's poller
+		return nil, nil, errors.Join(err, unix.Close(fds[0]), unix.Close(fds[1]))
+	}
+	return os.NewFile(uintptr(fds[0]), "sync"), os.NewFile(uintptr(fds[1]), "sync of the bottle"), nil
+}
+
+var errNoReport = errors.New("no report")
+
+// handshake sends the plan and reads reports until the command runs.
+func (p *Process) handshake(plan inside.Plan) error {
+	p.reports = json.NewDecoder(p.sync)
+	sent := make(chan error, 1)
+	go func() { sent <- json.NewEncoder(p.sync).Encode(plan) }()
+	var r inside.Report
+	err := p.reports.Decode(&r)
+	if err != nil {
+		p.sync.SetDeadline(past) // so that the sender ends too
+	}
+	if sendErr := <-sent; err == nil && sendErr != nil && r == (inside.Report{}) {
+		err = sendErr
+	}
+	switch {
+	case err != nil && plan.Join && isEnd(err):
+		return nil // the socket closed by the command's execve
+	case err != nil:
+		return fmt.Errorf("%w: %w", errNoReport, err)
+	case r.Step != "":
+		return &stepError{r.Step, r.Errno}
+	case r.Command != "":
+		return &CommandError{Message: r.Command, Errno: r.Errno}
+	case !r.Started:
+		return errNoReport
+	}
+	return nil
+}
