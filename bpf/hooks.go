@@ -43,7 +43,6 @@ type Hooks struct {
 	refusals *ebpf.Map
 }
 
-
 // spec is the parsed object file, made once and copied for each bottle.
 var spec = sync.OnceValues(loadPrograms)
 

@@ -2,7 +2,7 @@
 // it. An entry lives exactly as long as the socket (sock_create to sock_release),
 // so a socket that was never seen has none, and none is left over.
 
-#define OWNERS_MAX 65536
+#define OWNERS_MAX 16384
 
 struct process {
 	__u32 tgid;
