@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 
 	"bottled/launch/seccomp"
@@ -41,7 +42,7 @@ func run() int {
 
 // prepare closes what was not meant for us and reads the plan.
 func (p *process) prepare() error {
-	if err := unix.CloseRange(UsernsFD+1, ^uint(0), 0); err != nil {
+	if err := closeInherited(); err != nil {
 		return fmt.Errorf("cannot close inherited descriptors: %w", err)
 	}
 	if err := unix.CloseRange(SyncFD, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
@@ -55,6 +56,30 @@ func (p *process) prepare() error {
 		return errors.New("the plan has no command")
 	}
 	return p.plan.User.Check()
+}
+
+// closeInherited closes what the daemon let slip through, such as the sockets that
+// it got from systemd. What came through execve has no close-on-exec flag, and
+// what the runtime opened since has one.
+func closeInherited() error {
+	names, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		fd, err := strconv.Atoi(n.Name())
+		if err != nil || fd <= UsernsFD {
+			continue
+		}
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+		if err == nil && flags&unix.FD_CLOEXEC == 0 {
+			err = unix.Close(fd)
+		}
+		if err != nil && !errors.Is(err, unix.EBADF) { // the directory's own is gone by now
+			return err
+		}
+	}
+	return nil
 }
 
 func (p *process) fail(err error) int {
@@ -141,7 +166,17 @@ func (p *process) letGo() error {
 	if err := unix.Chdir("/"); err != nil {
 		return err
 	}
-	return unix.CloseRange(SyncFD+1, ^uint(0), 0)
+	// Only what is known to be ours: the runtime's poller has descriptors too.
+	fds := []int{null, ConsoleFD, UsernsFD}
+	if p.plan.Terminal {
+		fds = append(fds, int(p.stdio[0]))
+	}
+	for _, fd := range fds {
+		if err := unix.Close(fd); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // reap waits for every child there is until the command has ended.
