@@ -152,10 +152,18 @@ func (n *Namespace) Do(f func() error) error {
 // throwaway calls f on a thread that ends with it. A goroutine that ends locked takes
 // its thread along (runtime.LockOSThread), so that no thread in a foreign namespace is
 // ever given to other goroutines, whatever f does.
+//
+// The first thread of the process does not end, and is what /proc/PID/ns shows: it is
+// held while another one does the work.
 func throwaway(f func() error) error {
 	done := make(chan error)
 	go func() {
 		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() {
+			defer runtime.UnlockOSThread()
+			done <- throwaway(f)
+			return
+		}
 		done <- f()
 	}()
 	return <-done

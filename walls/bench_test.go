@@ -1,8 +1,6 @@
 package walls
 
 import (
-	"fmt"
-	"os"
 	"testing"
 
 	"bottled/bpf"
@@ -10,13 +8,10 @@ import (
 
 // What the programs cost a launch.
 func BenchmarkAttach(b *testing.B) {
-	ns, plan := newBottle(b)
+	ns, _ := newBottle(b)
 	group := newGroup(b)
 	for b.Loop() {
-		o := bpf.Options{
-			CgroupFD: group.FD(), NetnsCookie: ns.Cookie(), Addresses: plan.Addresses(),
-			PinDir: fmt.Sprintf("%s/walls-bench-%d-%d", bpffs, os.Getpid(), serial()),
-		}
+		o := attachment{group, ns}.options(pinDir())
 		h, err := bpf.Attach(o)
 		if err != nil {
 			b.Fatal(err)

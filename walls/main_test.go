@@ -70,7 +70,7 @@ func obey(text string) int {
 type actor struct {
 	ns   *netns.Namespace
 	cg   *cgroup.Group // nil: that of the test
-	caps []uintptr     // nil: none, as uid 65534; else root with these
+	root bool          // with all capabilities, else uid 65534 with none
 }
 
 // run starts the probe in its namespace and group and returns what it said. A probe that
@@ -87,7 +87,7 @@ func (a actor) run(t *testing.T, probe, target string) error {
 	if a.cg != nil {
 		cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, a.cg.FD()
 	}
-	if a.caps == nil {
+	if !a.root {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: 65534, Gid: 65534}
 	}
 	var said []byte
@@ -103,9 +103,6 @@ func (a actor) run(t *testing.T, probe, target string) error {
 	}
 	return nil
 }
-
-// asRoot are all capabilities of root, those of the network among them.
-var asRoot = []uintptr{unix.CAP_NET_ADMIN, unix.CAP_NET_RAW}
 
 // newGroup makes a group for a test and removes it after.
 func newGroup(t testing.TB) *cgroup.Group {
@@ -142,16 +139,30 @@ func newBottle(t testing.TB) (*netns.Namespace, netns.Plan) {
 	return ns, plan
 }
 
+// attachment is what the programs are attached to, and for which namespace.
+type attachment struct {
+	group *cgroup.Group
+	ns    *netns.Namespace
+}
+
+func (a attachment) options(dir string) bpf.Options {
+	return bpf.Options{
+		CgroupFD:    a.group.FD(),
+		NetnsCookie: a.ns.Cookie(),
+		Addresses:   netns.Default().Addresses(),
+		PinDir:      dir,
+	}
+}
+
+func pinDir() string {
+	return fmt.Sprintf("%s/walls-%d-%d", bpffs, os.Getpid(), serial())
+}
+
 // attach attaches the programs for the namespace to the group.
 func attach(t testing.TB, g *cgroup.Group, ns *netns.Namespace) *bpf.Hooks {
 	t.Helper()
-	dir := fmt.Sprintf("%s/walls-%d-%d", bpffs, os.Getpid(), serial())
-	h, err := bpf.Attach(bpf.Options{
-		CgroupFD:    g.FD(),
-		NetnsCookie: ns.Cookie(),
-		Addresses:   netns.Default().Addresses(),
-		PinDir:      dir,
-	})
+	dir := pinDir()
+	h, err := bpf.Attach(attachment{g, ns}.options(dir))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,11 +2,13 @@ package walls
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"time"
 
+	"github.com/google/nftables"
 	"golang.org/x/sys/unix"
 )
 
@@ -28,14 +30,21 @@ var probes = map[string]func(target string) error{
 	"raw-ipip":         sending(unix.SOCK_RAW, unix.IPPROTO_IPIP),
 	"raw-gre":          sending(unix.SOCK_RAW, unix.IPPROTO_GRE),
 	"raw-sctp":         sending(unix.SOCK_RAW, unix.IPPROTO_SCTP),
-	"raw-header":       rawHeader(0, nil),
-	"raw-fragment":     rawHeader(0x2000, nil),
-	"raw-fragment-end": rawHeader(0x0001, nil),
+	"raw-header":       rawHeader(0),
+	"raw-fragment":     rawHeader(0x2000),
+	"raw-fragment-end": rawHeader(0x0001),
+	"raw-dstopts":      sending(unix.SOCK_RAW, unix.IPPROTO_DSTOPTS),
+	"raw-tcp-flags":    tcpFlags,
 	"multicast-join":   joinGroup,
 	"packet":           packet,
 	"connect-holding":  holding,
 	"mark":             marked,
 	"device":           device,
+	"reuseport":        reusePort,
+	"freebind":         freebind,
+	"repair":           repair,
+	"flush":            flush,
+	"reconnect":        reconnect,
 }
 
 var canary = []byte("canary-canary-canary")
@@ -54,7 +63,7 @@ func socket(family, kind, protocol int) (int, error) {
 		return 0, fmt.Errorf("socket: %w", err)
 	}
 	// No probe waits for an answer longer than this.
-	return fd, unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &unix.Timeval{Usec: 200_000})
+	return fd, unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &unix.Timeval{Usec: 20_000})
 }
 
 // connect takes "still waiting for the other side" as success: the SYN is out.
@@ -158,7 +167,7 @@ func ping(target string) error {
 }
 
 // rawHeader sends a UDP packet with an IPv4 header of its own.
-func rawHeader(fragment uint16, _ []byte) func(string) error {
+func rawHeader(fragment uint16) func(string) error {
 	return func(target string) error {
 		a, _, to := address(target)
 		fd, err := socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_RAW)
@@ -211,7 +220,7 @@ func packet(target string) error {
 	for index := 1; index < 8; index++ {
 		err = unix.Sendto(fd, append(p, canary...), 0, &unix.SockaddrLinklayer{
 			Protocol: 0x0008, Ifindex: index, Halen: 6, Addr: [8]byte{255, 255, 255, 255, 255, 255}})
-		if err != nil && err != unix.ENXIO && err != unix.ENODEV {
+		if err != nil && err != unix.ENXIO && err != unix.ENODEV && err != unix.ENETDOWN {
 			return fmt.Errorf("sendto interface %d: %w", index, err)
 		}
 	}
@@ -284,5 +293,127 @@ func holding(target string) error {
 	}
 	_, err = unix.Read(fd, make([]byte, 1))
 	fmt.Fprint(os.Stderr, err)
+	return nil
+}
+
+// tcpFlags forges segments that no connection has, as a NAT rule would skip them.
+func tcpFlags(target string) error {
+	a, family, to := address(target)
+	clearPort(to)
+	fd, err := socket(family, unix.SOCK_RAW, unix.IPPROTO_TCP)
+	if err != nil {
+		return err
+	}
+	for _, flags := range []byte{0x12, 0x04, 0x14, 0x01, 0x11, 0x00, 0x29, 0x03, 0x06, 0x3f, 0x10, 0x18, 0x02} {
+		h := make([]byte, 20, 64)
+		binary.BigEndian.PutUint16(h[0:], 40000)
+		binary.BigEndian.PutUint16(h[2:], a.Port())
+		h[12], h[13] = 5<<4, flags
+		if err := unix.Sendto(fd, append(h, canary...), 0, to); err != nil {
+			return fmt.Errorf("sendto: %w", err)
+		}
+	}
+	return nil
+}
+
+// reusePort tries to share the address of a listener.
+func reusePort(target string) error {
+	_, family, to := address(target)
+	fd, err := socket(family, unix.SOCK_STREAM, 0)
+	if err != nil {
+		return err
+	}
+	for _, option := range []int{unix.SO_REUSEADDR, unix.SO_REUSEPORT} {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, option, 1); err != nil {
+			return err
+		}
+	}
+	if err := setFreebind(fd, family); err != nil {
+		return err
+	}
+	if err := unix.Bind(fd, to); err != nil {
+		return fmt.Errorf("bind: %w", err)
+	}
+	if err := unix.Listen(fd, 1); err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	return nil
+}
+
+// freebind takes an address that is somebody else's.
+func freebind(target string) error {
+	_, family, to := address(target)
+	fd, err := socket(family, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		return err
+	}
+	if err := setFreebind(fd, family); err != nil {
+		return err
+	}
+	if err := unix.Bind(fd, to); err != nil {
+		return fmt.Errorf("bind: %w", err)
+	}
+	return nil
+}
+
+func setFreebind(fd, family int) error {
+	if family == unix.AF_INET6 {
+		return unix.SetsockoptInt(fd, unix.SOL_IPV6, unix.IPV6_FREEBIND, 1)
+	}
+	return unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_FREEBIND, 1)
+}
+
+// repair forges an established connection and sends on it.
+func repair(target string) error {
+	_, family, to := address(target)
+	fd, err := socket(family, unix.SOCK_STREAM, 0)
+	if err != nil {
+		return err
+	}
+	if err := unix.SetsockoptInt(fd, unix.SOL_TCP, unix.TCP_REPAIR, 1); err != nil {
+		return fmt.Errorf("repair: %w", err)
+	}
+	if err := connect(fd, to); err != nil {
+		return err
+	}
+	if err := unix.SetsockoptInt(fd, unix.SOL_TCP, unix.TCP_REPAIR, 0); err != nil {
+		return fmt.Errorf("repair off: %w", err)
+	}
+	_, err = unix.Write(fd, canary)
+	return err
+}
+
+// flush removes all rules.
+func flush(string) error {
+	conn, err := nftables.New()
+	if err != nil {
+		return err
+	}
+	conn.FlushRuleset()
+	return conn.Flush()
+}
+
+// reconnect connects again and again from the same port, says who it is, and resets.
+func reconnect(target string) error {
+	_, family, to := address(target)
+	var said [4]byte
+	binary.NativeEndian.PutUint32(said[:], uint32(os.Getpid()))
+	for i := range 400 {
+		fd, err := socket(family, unix.SOCK_STREAM, 0)
+		if err != nil {
+			return err
+		}
+		err = errors.Join(
+			unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1),
+			unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}),
+			unix.Bind(fd, &unix.SockaddrInet4{Port: 40000}),
+		)
+		// The other process may hold the port just now.
+		if err == nil && unix.Connect(fd, to) == nil {
+			unix.Write(fd, said[:])
+			time.Sleep(time.Duration(i%4) * time.Millisecond) // some are looked up in time
+		}
+		unix.Close(fd)
+	}
 	return nil
 }
