@@ -19,17 +19,12 @@ func (e Event) clean() Event {
 	}
 	for _, s := range []*string{
 		(*string)(&e.Kind), &e.Bottle, &e.Owner, &e.RequestID, &e.Protocol, &e.Scheme, &e.SNI,
-		&e.Authority, &e.Method, &e.Reason, &e.Route, &e.Rule,
+		&e.Authority, &e.Method, &e.Reason, &e.Route, &e.Rule, &e.Process.Comm,
 	} {
 		*s = cut(*s, maxName)
 	}
 	e.Path.s = cut(e.Path.s, maxText)
 	e.Detail = cut(e.Detail, maxText)
-	if e.Process != nil {
-		p := *e.Process
-		p.Comm = cut(p.Comm, maxName)
-		e.Process = &p
-	}
 	e.Time = e.Time.UTC()
 	return e
 }

@@ -46,7 +46,7 @@ type Event struct {
 	Generation uint64    `json:"generation,omitempty"` // of the route table that decided
 	RequestID  string    `json:"request_id,omitempty"`
 
-	Process     *Process       `json:"process,omitempty"`
+	Process     Process        `json:"process,omitzero"`
 	Protocol    string         `json:"protocol,omitempty"`    // "h1", "h2", "ws", "tcp", "tls", "udp", "raw"
 	OriginalDst netip.AddrPort `json:"original_dst,omitzero"` // where the program wanted to go; never dialled for a name
 	Dialled     netip.AddrPort `json:"dialled,omitzero"`      // where the enforcer went

@@ -27,7 +27,7 @@ func (e Event) Line() string {
 		word(&b, "count="+strconv.FormatUint(e.Count, 10))
 	}
 	word(&b, e.Reason)
-	if e.Process != nil {
+	if e.Process.PID != 0 {
 		word(&b, "by="+e.Process.Comm+"["+strconv.Itoa(e.Process.PID)+"]")
 	}
 	if e.RequestID != "" {

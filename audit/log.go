@@ -71,10 +71,6 @@ func (l *Log) Record(e Event) {
 	if e.Time.IsZero() {
 		e.Time = l.now()
 	}
-	if e.Process != nil {
-		p := *e.Process // the caller's is not read after Record returns
-		e.Process = &p
-	}
 	select {
 	case l.queue <- e:
 	default:
