@@ -1,0 +1,3 @@
+package seccomp
+
+func nativeTries(uintptr) []try { return nil }
