@@ -103,6 +103,11 @@ func (a *Authority) CertPEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
 }
 
+// Format implements [fmt.Formatter]: every verb prints the name alone.
+func (a Authority) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "[authority of %s]", a.cert.Subject.CommonName)
+}
+
 func validID(id string) bool {
 	if id == "" || len(id) > maxID {
 		return false
