@@ -1,0 +1,92 @@
+package api
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+)
+
+// Connections one uid may hold, and all together: a waiting client holds one, a
+// bottle has one or two. Root is not counted.
+const (
+	maxConnsPerUID = 512
+	maxConns       = 4096
+)
+
+// A peerListener asks the kernel who connects, at once, and turns away who holds
+// too many connections.
+type peerListener struct {
+	*net.UnixListener
+	log *slog.Logger
+
+	mu    sync.Mutex
+	byUID map[uint32]int
+	total int
+}
+
+func newPeerListener(ul *net.UnixListener, log *slog.Logger) *peerListener {
+	return &peerListener{UnixListener: ul, log: log, byUID: make(map[uint32]int)}
+}
+
+// Accept returns the next connection whose peer is known and within its bounds.
+func (l *peerListener) Accept() (net.Conn, error) {
+	for {
+		uc, err := l.AcceptUnix()
+		if err != nil {
+			return nil, err
+		}
+		p, err := peerOf(uc)
+		if err != nil {
+			l.log.Warn("connection refused: peer unknown", "err", err)
+			uc.Close()
+			continue
+		}
+		if err := l.enter(p.UID); err != nil {
+			l.log.Warn("connection refused", "uid", p.UID, "pid", p.PID, "err", err)
+			refuseConn(uc)
+			p.close()
+			continue
+		}
+		return newConn(uc, p, func() { l.leave(p) }), nil
+	}
+}
+
+func (l *peerListener) enter(uid uint32) error {
+	if uid == 0 {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.byUID[uid] >= maxConnsPerUID || l.total >= maxConns {
+		return errors.New("too many connections")
+	}
+	l.byUID[uid]++
+	l.total++
+	return nil
+}
+
+func (l *peerListener) leave(p peer) {
+	p.close()
+	if p.UID == 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.total--
+	if l.byUID[p.UID]--; l.byUID[p.UID] == 0 {
+		delete(l.byUID, p.UID)
+	}
+}
+
+// tooMany is sent unread to who may not have another connection. It fits the
+// socket's buffer, so that writing it never waits.
+const tooMany = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: 90\r\n\r\n" +
+	`{"code":"unavailable","message":"too many open connections: close some, then try again"}` + "\r\n"
+
+func refuseConn(uc *net.UnixConn) {
+	uc.SetWriteDeadline(time.Now().Add(time.Second))
+	uc.Write([]byte(tooMany))
+	uc.Close()
+}
