@@ -198,6 +198,7 @@ func programs() []program {
 		{"node", []string{"node", "-e", node}, greeting, true},
 		{"npm", []string{"npm", "view", "--fetch-retries=0", "--update-notifier=false", "--registry=" + get, "greeting", "description"}, greeting, true},
 		{"go", []string{"env", "GOPROXY=" + get, "GONOSUMDB=*", "go", "list", "-m", "-versions", "example.com/m"}, "v1.2.3", false},
+		{"chromium", []string{"chromium", "--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir=/tmp/chromium", "--dump-dom", get}, greeting, false},
 		{"cargo", []string{"cargo", "search", "--index", "sparse+" + get + "index/", "x"}, greeting, true},
 	}
 	jdks, _ := filepath.Glob("/usr/lib/jvm/*/bin/java")
