@@ -1,0 +1,207 @@
+package routes
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+)
+
+// A Manifest is what a person asks for: one per bottle. It holds names of tokens
+// and never a token. The zero Manifest allows nothing: it is without the default
+// hosts too.
+type Manifest struct {
+	// Defaults adds [DefaultAllowlist] to the effective table. Absent means true.
+	Defaults bool
+
+	// Allowlist are hosts to pass without credential and path list (egress.allowlist).
+	Allowlist []Pattern
+
+	// Routes are egress_proxy.routes, in their order.
+	Routes []ManifestRoute
+
+	// UpstreamCA is trusted for upstreams beside the system's roots.
+	UpstreamCA PEM
+
+	// UpstreamProxy chains all connections to another proxy; nil is none.
+	UpstreamProxy *UpstreamProxy
+
+	// DLP is how the bottle scans what leaves it. The zero Mode means block.
+	DLP DLP
+
+	Bottle Settings
+}
+
+// A ManifestRoute is a route and what only the launching side needs of it.
+type ManifestRoute struct {
+	Route
+	TokenRef TokenRef // zero if the route has no auth
+	Roles    []Role
+	Line     int // in the manifest
+}
+
+// ParseManifest parses a manifest in YAML or JSON. It is strict: the version has
+// to be there, and unknown keys, duplicate keys, a second document, aliases,
+// tags, values of another type and input over [MaxManifest] are errors. The error
+// is a [Problems]: each names file (as in name), line, key, and what to do.
+//
+// It opens no file: see [PEM].
+func ParseManifest(name string, data []byte) (*Manifest, error) {
+	r := &reader{file: name}
+	n := r.yamlNode(data)
+	if err := r.err(); err != nil {
+		return nil, err
+	}
+	m := r.manifest(n)
+	if err := r.err(); err != nil {
+		return nil, err
+	}
+	if r.conflicts(m); len(r.problems) > 0 {
+		return nil, r.err()
+	}
+	return m, nil
+}
+
+func (r *reader) manifest(n *node) *Manifest {
+	v := r.object(n, "", "version", "defaults", "egress", "egress_proxy", "upstream_ca", "upstream_proxy", "dlp", "bottle")
+	r.version(n, v["version"])
+	m := &Manifest{
+		Defaults:      r.flag(v["defaults"], "defaults", true),
+		UpstreamCA:    parsed(r, v["upstream_ca"], "upstream_ca", ParsePEM),
+		UpstreamProxy: r.upstreamProxy(v["upstream_proxy"]),
+		DLP:           r.dlp(v["dlp"], "dlp"),
+		Bottle:        r.settings(v["bottle"]),
+	}
+	egress := r.object(v["egress"], "egress", "allowlist")
+	for i, item := range r.list(egress["allowlist"], "egress.allowlist") {
+		m.Allowlist = append(m.Allowlist, parsed(r, item, index("egress.allowlist", i), ParsePattern))
+	}
+	proxy := r.object(v["egress_proxy"], "egress_proxy", "routes")
+	for i, item := range r.list(proxy["routes"], "egress_proxy.routes") {
+		m.Routes = append(m.Routes, r.manifestRoute(item, index("egress_proxy.routes", i)))
+	}
+	return m
+}
+
+func (r *reader) version(doc, n *node) {
+	switch {
+	case doc.kind != mapKind:
+	case n == nil:
+		r.fail(doc, "version", "it is missing: begin with version: 1")
+	case n.kind != numberKind:
+		r.fail(n, "version", "this must be the number 1, without quotes")
+	case n.text != "1":
+		r.fail(n, "version", "version %s is not known here: write version: 1, or upgrade bottled", clip(n.text))
+	}
+}
+
+func (r *reader) manifestRoute(n *node, key string) ManifestRoute {
+	v := r.object(n, key, "host", "path_allowlist", "methods", "ports", "protocol", "auth", "role", "allow_private", "dlp")
+	if n.kind == mapKind && v["host"] == nil {
+		r.fail(n, key, "the route has no host: add host: NAME")
+	}
+	route := ManifestRoute{
+		Line:  n.line,
+		Route: r.route(v, key),
+		Roles: parsedList(r, v["role"], key+".role", ParseRole),
+	}
+	route.Auth, route.TokenRef = r.auth(v["auth"], key+".auth")
+	return route
+}
+
+// route reads the keys that a manifest and a rendered routes file share.
+func (r *reader) route(v map[string]*node, key string) Route {
+	route := Route{
+		Host:         parsed(r, v["host"], key+".host", ParsePattern),
+		Protocol:     HTTP,
+		AnyPath:      v["path_allowlist"] == nil,
+		Paths:        parsedList(r, v["path_allowlist"], key+".path_allowlist", ParsePathPattern),
+		Methods:      parsedList(r, v["methods"], key+".methods", ParseMethod),
+		Ports:        r.ports(v["ports"], key+".ports"),
+		AllowPrivate: parsedList[netip.Prefix](r, v["allow_private"], key+".allow_private", ParsePrivate),
+	}
+	if v["protocol"] != nil {
+		route.Protocol = parsed(r, v["protocol"], key+".protocol", ParseProtocol)
+	}
+	if v["dlp"] != nil {
+		d := r.dlp(v["dlp"], key+".dlp")
+		route.DLP = &d
+	}
+	return route
+}
+
+func (r *reader) ports(n *node, key string) []uint16 {
+	items := r.list(n, key)
+	if items == nil {
+		return nil
+	}
+	seen := make(map[uint16]bool)
+	ports := make([]uint16, 0, len(items))
+	for i, item := range items {
+		p := r.port(item, index(key, i))
+		if p != 0 && seen[p] {
+			r.fail(item, index(key, i), "port %d is listed twice: remove one", p)
+		}
+		seen[p] = true
+		ports = append(ports, p)
+	}
+	return ports
+}
+
+func (r *reader) auth(n *node, key string) (*Auth, TokenRef) {
+	if n == nil {
+		return nil, TokenRef{}
+	}
+	v := r.object(n, key, "scheme", "token_ref", "header", "username", "query")
+	if n.kind != mapKind {
+		return nil, TokenRef{}
+	}
+	a := &Auth{
+		Scheme:   r.text(v["scheme"], key+".scheme"),
+		Header:   parsed(r, v["header"], key+".header", parseAuthHeader),
+		Query:    r.text(v["query"], key+".query"),
+		Username: r.text(v["username"], key+".username"),
+		Slot:     slotName(0), // assigned in Effective
+	}
+	if v["scheme"] == nil && (v["header"] != nil || v["query"] != nil) {
+		a.Scheme = SchemeRaw
+	}
+	if v["token_ref"] == nil || a.Scheme == "" && v["scheme"] == nil {
+		r.fail(n, key, "auth needs both scheme and token_ref: add the missing one, or remove the block")
+		return nil, TokenRef{}
+	}
+	return a, parsed(r, v["token_ref"], key+".token_ref", ParseTokenRef)
+}
+
+func (r *reader) dlp(n *node, key string) DLP {
+	v := r.object(n, key, "mode", "exempt")
+	return DLP{
+		Mode:   parsed(r, v["mode"], key+".mode", ParseDLPMode),
+		Exempt: parsedList(r, v["exempt"], key+".exempt", parseRuleID),
+	}
+}
+
+// conflicts reports what is wrong within and between routes that are each well
+// formed, by the same code that loads a table, and variables that are set twice.
+func (r *reader) conflicts(m *Manifest) {
+	t := newTable(0, len(m.Routes))
+	owner := make(map[string]string)
+	for i := range m.Routes {
+		key, route := index("egress_proxy.routes", i), &m.Routes[i]
+		at := &node{line: route.Line}
+		if err := t.add(&route.Route); err != nil {
+			r.fail(at, key, "%v", err)
+		}
+		for _, role := range route.Roles {
+			for _, name := range role.Env {
+				owner[name] = fmt.Sprintf("role %s of %s", role.Name, key)
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.Bottle.envLines)) {
+		line := m.Bottle.envLines[name]
+		if by := owner[name]; by != "" {
+			r.fail(&node{line: line}, "bottle.env."+name, "%s sets this variable already: remove one", by)
+		}
+	}
+}
