@@ -153,14 +153,14 @@ func TestAttackMagicName(t *testing.T) {
 	spoof := func(classify func(pool *Pool) netip.Addr) attack.Probe {
 		return func(*testing.T) error {
 			pool := NewPool()
-			if addr := classify(pool); addr != Magic {
-				if h, ok := pool.Name(addr); ok {
-					return nil // got an address that a route could stand behind
-				} else {
-					return fmt.Errorf("no address but %v (%v)", addr, h)
-				}
+			addr := classify(pool)
+			if host, ok := pool.Name(addr); ok && !host.IsMagic() {
+				return nil // an address behind which a route can stand
 			}
-			return fmt.Errorf("always %v, which belongs to no other name", Magic)
+			if !addr.IsValid() {
+				return errors.New("does not exist")
+			}
+			return fmt.Errorf("always %v, which is the enforcer's", addr)
 		}
 	}
 	resolve := func(name string) func(*Pool) netip.Addr {

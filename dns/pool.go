@@ -14,6 +14,14 @@ import (
 // [routes.MagicHost] and [routes.ProxyHost]. No other name ever gets it.
 var Magic = netip.AddrFrom4([4]byte{198, 18, 0, 1})
 
+var magicHost = func() routes.Host {
+	host, err := routes.ParseSNI(routes.MagicHost)
+	if err != nil {
+		panic("dns: " + err.Error()) // a constant that does not parse
+	}
+	return host
+}()
+
 const (
 	// poolBase is the first address of the pool: 198.18.1.0, in the benchmarking
 	// range 198.18.0.0/15 (RFC 2544), which no host on the internet has.
@@ -83,10 +91,13 @@ func (p *Pool) Addr(host routes.Host) (netip.Addr, bool) {
 	return poolAddr(b.index), true
 }
 
-// Name returns the name whose address addr is, and counts as a use of it. It
-// reports false for an address that was never given out; the name of [Magic] is
-// for the caller to know.
+// Name returns the name whose address addr is, and counts as a use of it. The name
+// of [Magic] is [routes.MagicHost]. It reports false for an address that was never
+// given out.
 func (p *Pool) Name(addr netip.Addr) (routes.Host, bool) {
+	if addr.Unmap() == Magic {
+		return magicHost, true
+	}
 	i, ok := poolIndex(addr)
 	if !ok {
 		return routes.Host{}, false

@@ -61,9 +61,14 @@ func TestPool(t *testing.T) {
 func TestPoolUnknown(t *testing.T) {
 	p := NewPool()
 	p.Addr(host(t, "a.example.com"))
-	for _, s := range []string{"198.18.0.0", "198.18.0.1", "198.18.0.255", "198.18.1.1", "198.19.255.255", "198.17.255.255", "127.0.0.1", "::1", "::", "255.255.255.255"} {
+	for _, s := range []string{"198.18.0.0", "198.18.0.255", "198.18.1.1", "198.19.255.255", "198.17.255.255", "127.0.0.1", "::1", "::", "255.255.255.255"} {
 		if h, ok := p.Name(netip.MustParseAddr(s)); ok {
 			t.Errorf("Name(%s) = %v", s, h)
+		}
+	}
+	for _, addr := range []netip.Addr{Magic, netip.AddrFrom16(Magic.As16())} {
+		if h, ok := p.Name(addr); !ok || !h.IsMagic() {
+			t.Errorf("Name(%v) = %v, %v", addr, h, ok)
 		}
 	}
 	if h, ok := p.Name(netip.Addr{}); ok {
