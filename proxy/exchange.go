@@ -1,0 +1,122 @@
+package proxy
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+	"time"
+
+	"bottled/audit"
+	"bottled/proxy/scrub"
+	"bottled/routes"
+)
+
+// exchange is one request on its way: made, judged, carried out and audited by
+// the goroutine that net/http gives it.
+type exchange struct {
+	s        *Server
+	f        *flow
+	table    *routes.Table
+	query    routes.Query
+	decision routes.Decision
+	event    audit.Event
+	cancel   context.CancelCauseFunc
+
+	inject  *injection // nil: the route has no credential
+	secret  *scrub.Set // what must not come back; nil without injection
+	scan    Scan       // nil: nobody scans
+	ctx     context.Context
+	body    *requestBody // nil: the request has none
+	interim *interim
+	idle    *idle
+	why     *reason // why there is no response of the upstream's; answered at the end
+	readErr error   // of the response's body
+	broken  bool    // the response ended in the middle
+}
+
+// serveHTTP is the handler of every request that net/http parsed.
+func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
+	f := flowOf(r.Context())
+	if f == nil {
+		panic(http.ErrAbortHandler) // no flow, no authority to judge by
+	}
+	s.count.requests.Add(1)
+	x := &exchange{s: s, f: f, table: s.table.Load()}
+	start := time.Now()
+	x.event = audit.Event{
+		Time: start, Kind: audit.Request, Bottle: s.cfg.Bottle, Owner: s.cfg.Owner, Generation: x.table.Generation(),
+		RequestID: rand.Text(), OriginalDst: f.dst, Scheme: f.scheme(), Protocol: protocolOf(r), Method: r.Method, Process: f.process,
+	}
+	if f.tls {
+		x.event.SNI = f.sni.String()
+	}
+	defer func() {
+		fault := recover()
+		if fault != nil && fault != http.ErrAbortHandler {
+			s.count.panics.Add(1)
+			x.event.Verdict, x.event.Reason = audit.Deny, "internal-error"
+		}
+		x.event.Duration = time.Since(start)
+		x.record()
+		if fault != nil {
+			panic(http.ErrAbortHandler) // net/http closes the connection and prints nothing
+		}
+	}()
+	x.serve(w, r)
+	if x.broken {
+		panic(http.ErrAbortHandler) // never let half a response look like a whole one
+	}
+}
+
+func (x *exchange) serve(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodConnect && !x.f.tls && x.f.connect == nil && r.ProtoMajor == 1 {
+		x.tunnel(w, r)
+		return
+	}
+	why, ok := x.judge(r)
+	if !ok {
+		x.refuse(w, why)
+		return
+	}
+	if isMagic(x.query.Authority.Host) {
+		x.serveMagic(w, r)
+		return
+	}
+	ctx, cancel := context.WithCancelCause(r.Context())
+	defer cancel(nil)
+	x.cancel = cancel
+	still := func(t *routes.Table) bool { return t.Decide(x.query).Allowed() }
+	line, ok := x.s.hold(x.table, still, func() { cancel(errCut) })
+	if !ok {
+		x.refuse(w, reasonCut.at(http.StatusForbidden))
+		return
+	}
+	defer x.s.live.remove(line)
+	x.event.Verdict = audit.Allow
+	if x.upgrading(r) {
+		x.serveWebSocket(w, r.WithContext(ctx))
+		return
+	}
+	x.forward(w, r.WithContext(ctx))
+}
+
+func (x *exchange) record() {
+	if x.event.Verdict != audit.Allow {
+		x.s.count.denied.Add(1)
+	}
+	x.s.cfg.Audit.Record(x.event)
+}
+
+func (f *flow) scheme() string {
+	if f.tls {
+		return "https"
+	}
+	return "http"
+}
+
+func protocolOf(r *http.Request) string {
+	if r.ProtoMajor == 2 {
+		return "h2"
+	}
+	return "h1"
+}

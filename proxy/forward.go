@@ -1,0 +1,132 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptrace"
+	"strings"
+
+	"bottled/audit"
+)
+
+// prepare makes the request that will leave: a new one, whose URL and Host come
+// from the decision and whose header is the client's, cleaned in place.
+func (x *exchange) prepare(w http.ResponseWriter, r *http.Request) (*http.Request, reason, bool) {
+	inject, why, ok := x.injection()
+	if !ok {
+		return nil, why, false
+	}
+	cleanRequest(r.Header)
+	if inject != nil {
+		inject.strip(r.Header)
+		x.inject, x.secret = inject, x.s.secrets.get(inject.auth.Slot, inject.token)
+	}
+	if x.s.cfg.Scanner != nil {
+		scan, blocked := x.s.cfg.Scanner.Scan(x.query, x.decision.Route, r.Header)
+		if blocked != nil {
+			x.event.Rule = blocked.Rule
+			return nil, reasonBlocked.because(blocked.Detail), false
+		}
+		x.scan = scan
+	}
+	out := &http.Request{
+		Method: x.query.Method, URL: x.outURL(), Host: hostport(x.query.Scheme, x.query.Authority), Header: r.Header,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, ContentLength: r.ContentLength, Body: http.NoBody,
+	}
+	if r.ContentLength != 0 {
+		x.attachBody(out, r)
+	} else {
+		delete(r.Header, "Expect") // of nothing
+	}
+	x.idle = newIdle(x.s.cfg.Limits.BodyIdle, func() { x.cancel(errIdle) })
+	x.interim = &interim{x: x, w: w}
+	ctx := context.WithValue(r.Context(), permitKey{}, &permit{x.query.Authority, x.decision.Route.AllowPrivate})
+	ctx = context.WithValue(ctx, exchangeKey{}, x)
+	x.ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		Got1xxResponse: x.interim.got,
+		GotConn:        func(info httptrace.GotConnInfo) { x.event.Dialled = addrPort(info.Conn.RemoteAddr()) },
+	})
+	return out.WithContext(x.ctx), reason{}, true
+}
+
+// forward carries an allowed request out through the pipeline.
+func (x *exchange) forward(w http.ResponseWriter, r *http.Request) {
+	out, why, ok := x.prepare(w, r)
+	if !ok {
+		x.deny(w, why)
+		return
+	}
+	defer x.idle.stop()
+	if r.ContentLength != 0 && r.ProtoMajor == 1 {
+		// An upstream may answer before it has read everything; the rest of the body
+		// must not be swallowed first.
+		_ = http.NewResponseController(w).EnableFullDuplex()
+	}
+	writer := &responseWriter{ResponseWriter: w, x: x}
+	x.s.pipeline.ServeHTTP(writer, out)
+	x.settle(w, writer)
+}
+
+// settle finishes what the pipeline did: the counts, the answer where the
+// upstream gave none, and the mark of a response that broke off.
+func (x *exchange) settle(w http.ResponseWriter, writer *responseWriter) {
+	x.event.BytesDown = writer.written
+	if x.body != nil {
+		x.event.BytesUp = x.body.sent.Load()
+		if b := x.body.blocked(); b != nil {
+			x.event.Rule = b.Rule
+		}
+	}
+	if x.why != nil {
+		x.deny(w, *x.why)
+		return
+	}
+	x.event.Status = writer.status
+	if x.readErr != nil {
+		x.broken = true
+		x.event.Reason = failure(cause(x.ctx, x.readErr)).code
+	}
+}
+
+// deny refuses a request that the table allowed.
+func (x *exchange) deny(w http.ResponseWriter, why reason) {
+	x.event.Verdict = audit.Deny
+	x.refuse(w, why)
+}
+
+// cause prefers why a context was cancelled to the error that this led to.
+func cause(ctx context.Context, err error) error {
+	if c := context.Cause(ctx); c != nil && (errors.Is(c, errCut) || errors.Is(c, errIdle)) {
+		return c
+	}
+	return err
+}
+
+// attachBody puts the client's body, and those of its trailers that may pass,
+// on out.
+func (x *exchange) attachBody(out, r *http.Request) {
+	body := &requestBody{x: x, src: r.Body}
+	if strings.ToLower(r.Header.Get("Expect")) != "100-continue" {
+		delete(r.Header, "Expect")
+	}
+	if len(r.Trailer) > 0 {
+		out.Trailer = cleanTrailer(r.Trailer, x.ownField()...)
+		body.trailer = func() http.Header {
+			for name, values := range cleanTrailer(r.Trailer, x.ownField()...) {
+				if _, announced := out.Trailer[name]; announced {
+					out.Trailer[name] = values
+				}
+			}
+			return out.Trailer
+		}
+	}
+	out.Body, x.body = body, body
+}
+
+func (x *exchange) ownField() []string {
+	if x.inject == nil {
+		return nil
+	}
+	return []string{x.inject.auth.Field()}
+}

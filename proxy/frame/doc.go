@@ -1,0 +1,12 @@
+// Package frame relays WebSocket frames (RFC 6455 section 5) from one side to the
+// other, strictly.
+//
+// [Relay.Copy] reads frame by frame and forwards what it understood: an unknown
+// opcode, a reserved bit nobody negotiated, a missing mask, an oversized control
+// frame or a continuation of nothing ends the connection with a [*Error], which
+// carries the close code of section 7.4.1. Payloads stream through; a frame of
+// any size needs a fixed buffer.
+//
+// On the way the payload can be shown, unmasked, to an inspector, and an injected
+// secret can be masked, wherever the frames cut it.
+package frame

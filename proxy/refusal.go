@@ -1,0 +1,62 @@
+package proxy
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+)
+
+// Refusal is the JSON body of a response that the enforcer itself gave, instead
+// of the upstream. Its first reader is a program in the bottle.
+type Refusal struct {
+	Error     string `json:"error"` // always "blocked by bottled" or "upstream failed"
+	Method    string `json:"method,omitempty"`
+	Host      string `json:"host,omitempty"` // canonical, with the port where it is not the scheme's
+	Path      string `json:"path,omitempty"` // without a query
+	Reason    string `json:"reason"`         // a stable code, such as "host-not-allowed"
+	Detail    string `json:"detail,omitempty"`
+	Rule      string `json:"rule,omitempty"` // of the scanner
+	RequestID string `json:"request_id"`     // also in X-Request-Id; see /decisions/ID of the magic host
+	Tool      string `json:"tool,omitempty"` // the MCP tool with which to ask for a change
+}
+
+const (
+	toolRoute = "egress-proxy-block"
+	toolScan  = "pipelock-block"
+)
+
+// refuse answers the exchange with why. Nothing of a peer's own words goes in,
+// except the names that were judged.
+func (x *exchange) refuse(w http.ResponseWriter, why reason) {
+	x.event.Reason, x.event.Detail, x.event.Status = why.code, why.detail, why.status
+	body := Refusal{
+		Error: "blocked by bottled", Method: x.event.Method, Host: x.event.Authority, Path: x.event.Path.String(),
+		Reason: why.code, Detail: why.detail, Rule: x.event.Rule, RequestID: x.event.RequestID,
+	}
+	switch {
+	case why.code == reasonBlocked.code:
+		body.Tool = toolScan
+	case why.status == http.StatusForbidden:
+		body.Tool = toolRoute
+	case why.status >= 500:
+		body.Error = "upstream failed"
+	}
+	text, err := json.Marshal(body)
+	if err != nil { // strings only: cannot fail
+		panic(err)
+	}
+	text = append(text, '\n')
+	x.s.recent.add(x.event.RequestID, text)
+	h := w.Header()
+	clear(h)
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(text)))
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Request-Id", x.event.RequestID)
+	h.Set("X-Content-Type-Options", "nosniff")
+	if why.status == http.StatusMethodNotAllowed {
+		h.Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+	}
+	w.WriteHeader(why.status)
+	_, _ = w.Write(text) // a client that is gone does not want it
+}

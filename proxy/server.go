@@ -1,0 +1,166 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"github.com/elazarl/goproxy"
+
+	"bottled/proxy/gate"
+	"bottled/routes"
+)
+
+// Server is the data plane of one bottle. It is safe for concurrent use.
+type Server struct {
+	cfg       Config
+	table     atomic.Pointer[routes.Table]
+	gate      *gate.Gate
+	pools     pools
+	pipeline  *goproxy.ProxyHttpServer
+	tls       *tls.Config
+	http      *http.Server
+	handoff   *handoff
+	live      live
+	recent    decisions
+	secrets   secretSets
+	count     counters
+	swapping  sync.Mutex
+
+	ctx    context.Context // ends with the Server
+	cancel context.CancelFunc
+	flows  sync.WaitGroup
+
+	mu        sync.Mutex
+	listeners map[net.Listener]struct{}
+	early     map[*flow]struct{} // not yet, or no longer, in net/http's hands
+	closed    bool
+}
+
+// New checks cfg and starts a Server that has no listener yet. Shutdown ends it.
+func New(cfg Config) (*Server, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, handoff: newHandoff(), listeners: map[net.Listener]struct{}{}, early: map[*flow]struct{}{}}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.gate = gate.New(cfg.Resolver, cfg.Dial, cfg.HostAddrs, cfg.Limits.Dial)
+	s.pools = pools{byRange: map[string]*http.Transport{}, make: s.newTransport}
+	s.pipeline = s.newPipeline()
+	s.tls = s.newTLS()
+	s.use(cfg.Table)
+	l := cfg.Limits
+	s.http = &http.Server{
+		Handler:                      http.HandlerFunc(s.serveHTTP),
+		TLSConfig:                    s.tls,
+		ReadHeaderTimeout:            l.Header,
+		IdleTimeout:                  l.Idle,
+		MaxHeaderBytes:               l.HeaderBytes,
+		DisableGeneralOptionsHandler: true, // "OPTIONS *" is judged and audited like any request
+		ErrorLog:                     log.New(io.Discard, "", 0),
+		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: int(l.Streams)},
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			if t, ok := c.(*tls.Conn); ok {
+				c = t.NetConn()
+			}
+			return context.WithValue(ctx, flowKey{}, c)
+		},
+	}
+	s.flows.Go(func() {
+		defer s.recovered()
+		_ = s.http.Serve(s.handoff) // always http.ErrServerClosed
+	})
+	return s, nil
+}
+
+// Serve takes connections from l until it is closed or the Server shuts down.
+// The local address of a connection is its original destination, as TPROXY
+// delivers it. The error says why it ended; it is never nil.
+func (s *Server) Serve(l net.Listener) error {
+	if !s.track(l) {
+		return http.ErrServerClosed
+	}
+	defer s.untrack(l)
+	return s.accept(l)
+}
+
+func (s *Server) track(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.listeners[l] = struct{}{}
+	}
+	return !s.closed
+}
+
+func (s *Server) untrack(l net.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.listeners, l)
+}
+
+// Swap puts t in the place of the table. Requests are judged by t from now on;
+// what is under way and no longer allowed is cut before Swap returns. A nil table
+// denies everything.
+func (s *Server) Swap(t *routes.Table) {
+	s.swapping.Lock()
+	defer s.swapping.Unlock()
+	s.use(t)
+	s.live.sweep(t)
+	s.pools.reset()
+}
+
+func (s *Server) use(t *routes.Table) {
+	s.table.Store(t)
+	patterns := t.Hosts()
+	names := make([]string, len(patterns))
+	for i, p := range patterns {
+		names[i] = p.String()
+	}
+	s.gate.Allow(names)
+}
+
+// hold puts a connection under way that t allowed, and reports whether it is
+// still allowed now that a Swap would find it.
+func (s *Server) hold(t *routes.Table, still func(*routes.Table) bool, cut func()) (*lifeline, bool) {
+	line := s.live.add(still, cut)
+	if now := s.table.Load(); now != t && !still(now) {
+		s.live.remove(line)
+		return nil, false
+	}
+	return line, true
+}
+
+// Shutdown closes the listeners, lets requests under way end until ctx does, and
+// then cuts everything. It returns ctx's error if it had to cut.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.closed = true
+	for l := range s.listeners {
+		l.Close()
+	}
+	for f := range s.early {
+		f.Conn.Close()
+	}
+	s.mu.Unlock()
+	err := s.http.Shutdown(ctx)
+	s.http.Close()
+	s.handoff.Close()
+	s.cancel()
+	s.live.sweep(nil)
+	s.flows.Wait()
+	s.pools.reset()
+	return err
+}
+
+// recovered keeps a panic in one connection from ending the bottle's worker.
+func (s *Server) recovered() {
+	if recover() != nil {
+		s.count.panics.Add(1)
+	}
+}

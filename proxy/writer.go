@@ -1,0 +1,82 @@
+package proxy
+
+import (
+	"io"
+	"net/http"
+	"strconv"
+	"sync"
+)
+
+const copyBuffer = 64 << 10 // bytes
+
+var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
+
+// responseWriter is what the pipeline writes to. Bytes are flushed as they come,
+// except the last ones of a body whose length is known: those leave with the
+// head, in one write, when the body is small.
+type responseWriter struct {
+	http.ResponseWriter
+	x       *exchange
+	status  int
+	written int64
+	length  int64 // of the body, or -1
+}
+
+// Unwrap is for http.ResponseController.
+func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// Flush implements http.Flusher.
+func (w *responseWriter) Flush() {
+	if f, ok := w.ResponseWriter.(http.Flusher); ok && w.x.why == nil {
+		f.Flush()
+	}
+}
+
+// WriteHeader drops the pipeline's own error page: the exchange has a reason for
+// it and says it better.
+func (w *responseWriter) WriteHeader(status int) {
+	if w.x.why != nil {
+		return
+	}
+	w.status, w.length = status, -1
+	if n, err := strconv.ParseInt(w.Header().Get("Content-Length"), 10, 64); err == nil {
+		w.length = n
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *responseWriter) Write(p []byte) (int, error) {
+	if w.x.why != nil {
+		return len(p), nil
+	}
+	n, err := w.ResponseWriter.Write(p)
+	w.written += int64(n)
+	w.x.idle.touch()
+	return n, err
+}
+
+// ReadFrom copies a body. It implements io.ReaderFrom, which io.Copy prefers.
+func (w *responseWriter) ReadFrom(src io.Reader) (int64, error) {
+	buf := copyBuffers.Get().(*[copyBuffer]byte)
+	defer copyBuffers.Put(buf)
+	var total int64
+	for {
+		n, err := src.Read(buf[:])
+		if n > 0 {
+			wrote, werr := w.Write(buf[:n])
+			total += int64(wrote)
+			if werr != nil {
+				return total, werr
+			}
+			if total != w.length {
+				w.Flush()
+			}
+		}
+		if err == io.EOF {
+			return total, nil
+		}
+		if err != nil {
+			return total, err
+		}
+	}
+}
