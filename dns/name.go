@@ -19,12 +19,13 @@ const (
 )
 
 // missing are names, with everything below them, that the responder says do not exist.
+// Names below .local are not among them: no multicast leaves a bottle, and clusters
+// name their services so.
 var missing = []string{
 	routes.ProxyHost,           // what is below it would look like the enforcer
 	"in-addr.arpa", "ip6.arpa", // reverse lookups
 	"ipv4only.arpa",           // asks for NAT64 (RFC 7050)
 	"resolver.arpa",           // asks for an encrypted resolver (RFC 9462)
-	"local",                   // multicast DNS (RFC 6762)
 	"onion",                   // must not be asked of a resolver (RFC 7686)
 	"invalid",                 // RFC 6761
 	"use-application-dns.net", // the answer that keeps Firefox from DNS over HTTPS
