@@ -136,12 +136,12 @@ func TestAttackStaleFlow(t *testing.T) {
 		}
 	}()
 	attack.Stopped(t, "K57", "same port, reset, other program",
-		func(t *testing.T) error { return actor{ns: bottle, cg: group}.run(t, "tcp", target) },
+		func(t *testing.T) error { return actor{ns: bottle, cg: group}.runAlone(t, "tcp", target) },
 		func(t *testing.T) error {
 			var both sync.WaitGroup
 			for range 2 {
 				both.Go(func() {
-					if err := (actor{ns: bottle, cg: group}).run(t, "reconnect", target); err != nil {
+					if err := (actor{ns: bottle, cg: group}).runAlone(t, "reconnect", target); err != nil {
 						t.Error(err)
 					}
 				})

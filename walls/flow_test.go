@@ -3,7 +3,6 @@ package walls
 import (
 	"net"
 	"net/netip"
-	"os"
 	"testing"
 
 	"bottled/bpf"
@@ -37,7 +36,7 @@ func TestConnectionIsTakenAndNamed(t *testing.T) {
 			}
 			defer listener.Close()
 			done := make(chan error, 1)
-			go func() { done <- actor{ns: ns, cg: group}.run(t, "connect-holding", target) }()
+			go func() { done <- actor{ns: ns, cg: group}.runAlone(t, "connect-holding", target) }()
 			conn, err := listener.Accept()
 			if err != nil {
 				t.Fatal(err)
@@ -84,5 +83,4 @@ func TestConnectionIsTakenAndNamed(t *testing.T) {
 	if f, ok := (*bpf.Flows)(nil).Flow(netip.AddrPort{}, netip.AddrPort{}); ok {
 		t.Errorf("nil found %+v", f)
 	}
-	_ = os.Stdout
 }

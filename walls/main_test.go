@@ -4,13 +4,12 @@
 package walls
 
 import (
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -19,15 +18,13 @@ import (
 	"bottled/netns"
 )
 
-// probeEnv makes the test binary a probe: it holds the probe's name and target.
-const probeEnv = "BOTTLED_WALLS_PROBE"
-
 // bpffs is where the test mounts a BPF file system when the host has none.
 var bpffs string
 
 func TestMain(m *testing.M) {
-	if order := os.Getenv(probeEnv); order != "" {
-		os.Exit(obey(order))
+	if os.Getenv(agentEnv) != "" {
+		serveOrders()
+		return
 	}
 	os.Exit(testMain(m))
 }
@@ -48,62 +45,6 @@ func testMain(m *testing.M) int {
 	return m.Run()
 }
 
-// order is what a probe is told, and its name.
-type order struct {
-	Probe  string
-	Target string
-}
-
-func obey(text string) int {
-	var o order
-	if err := json.Unmarshal([]byte(text), &o); err != nil {
-		panic(err)
-	}
-	if err := probes[o.Probe](o.Target); err != nil {
-		fmt.Print(err)
-		return 1
-	}
-	return 0
-}
-
-// actor says as whom and where a probe runs.
-type actor struct {
-	ns   *netns.Namespace
-	cg   *cgroup.Group // nil: that of the test
-	root bool          // with all capabilities, else uid 65534 with none
-}
-
-// run starts the probe in its namespace and group and returns what it said. A probe that
-// does not come to an end is an error of the test.
-func (a actor) run(t *testing.T, probe, target string) error {
-	t.Helper()
-	text, err := json.Marshal(order{probe, target})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
-	cmd.Env = []string{probeEnv + "=" + string(text)}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if a.cg != nil {
-		cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, a.cg.FD()
-	}
-	if !a.root {
-		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: 65534, Gid: 65534}
-	}
-	var said []byte
-	err = a.ns.Do(func() (err error) {
-		said, err = cmd.Output()
-		return err
-	})
-	if exit := new(exec.ExitError); errors.As(err, &exit) && exit.ExitCode() == 1 {
-		return errors.New(string(said))
-	}
-	if err != nil {
-		t.Fatalf("probe %s to %s: %v", probe, target, err)
-	}
-	return nil
-}
-
 // newGroup makes a group for a test and removes it after.
 func newGroup(t testing.TB) *cgroup.Group {
 	t.Helper()
@@ -116,7 +57,9 @@ func newGroup(t testing.TB) *cgroup.Group {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := errors.Join(g.Kill(t.Context()), cgroup.Remove(t.Context(), g.Path()), g.Close()); err != nil {
+		ctx, stop := context.WithTimeout(context.Background(), 10*time.Second)
+		defer stop()
+		if err := errors.Join(g.Kill(ctx), cgroup.Remove(ctx, g.Path()), g.Close()); err != nil {
 			t.Error(err)
 		}
 	})

@@ -278,13 +278,14 @@ func device(target string) error {
 	return nil
 }
 
-// holding connects and waits until its input ends.
+// holding connects, sends, and waits until the other side closes.
 func holding(target string) error {
 	_, family, to := address(target)
 	fd, err := socket(family, unix.SOCK_STREAM, 0)
 	if err != nil {
 		return err
 	}
+	defer unix.Close(fd)
 	if err := connect(fd, to); err != nil {
 		return err
 	}
@@ -292,8 +293,7 @@ func holding(target string) error {
 		return err
 	}
 	_, err = unix.Read(fd, make([]byte, 1))
-	fmt.Fprint(os.Stderr, err)
-	return nil
+	return err
 }
 
 // tcpFlags forges segments that no connection has, as a NAT rule would skip them.
