@@ -64,7 +64,7 @@ func ParseManifest(name string, data []byte) (*Manifest, error) {
 
 func (r *reader) manifest(n *node) *Manifest {
 	v := r.object(n, "", "version", "defaults", "egress", "egress_proxy", "upstream_ca", "upstream_proxy", "dlp", "bottle")
-	r.version(n, v["version"])
+	r.version(n, v)
 	m := &Manifest{
 		Defaults:      r.flag(v["defaults"], "defaults", true),
 		UpstreamCA:    parsed(r, v["upstream_ca"], "upstream_ca", ParsePEM),
@@ -83,11 +83,12 @@ func (r *reader) manifest(n *node) *Manifest {
 	return m
 }
 
-func (r *reader) version(doc, n *node) {
+func (r *reader) version(doc *node, v map[string]*node) {
+	n := v["version"]
 	switch {
-	case doc.kind != mapKind:
-	case n == nil:
+	case missing(doc, v, "version"):
 		r.fail(doc, "version", "it is missing: begin with version: 1")
+	case n == nil:
 	case n.kind != numberKind:
 		r.fail(n, "version", "this must be the number 1, without quotes")
 	case n.text != "1":
@@ -97,7 +98,7 @@ func (r *reader) version(doc, n *node) {
 
 func (r *reader) manifestRoute(n *node, key string) ManifestRoute {
 	v := r.object(n, key, "host", "path_allowlist", "methods", "ports", "protocol", "auth", "role", "allow_private", "dlp")
-	if n.kind == mapKind && v["host"] == nil {
+	if missing(n, v, "host") {
 		r.fail(n, key, "the route has no host: add host: NAME")
 	}
 	route := ManifestRoute{
@@ -166,7 +167,7 @@ func (r *reader) auth(n *node, key string) (*Auth, TokenRef) {
 	if v["scheme"] == nil && (v["header"] != nil || v["query"] != nil) {
 		a.Scheme = SchemeRaw
 	}
-	if v["token_ref"] == nil || a.Scheme == "" && v["scheme"] == nil {
+	if missing(n, v, "token_ref") || a.Scheme == "" && missing(n, v, "scheme") {
 		r.fail(n, key, "auth needs both scheme and token_ref: add the missing one, or remove the block")
 		return nil, TokenRef{}
 	}

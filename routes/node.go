@@ -89,7 +89,8 @@ func (r *reader) err() error {
 }
 
 // object returns the values of a map by key. Only the known keys may be there,
-// each once, with a value.
+// each once, with a value. A key that is there and was complained about is in the
+// result with a nil value, so that nobody complains that it is missing.
 func (r *reader) object(n *node, key string, known ...string) map[string]*node {
 	values := make(map[string]*node)
 	if n == nil || !r.is(n, key, mapKind) {
@@ -109,8 +110,11 @@ func (r *reader) object(n *node, key string, known ...string) map[string]*node {
 		first[name.text] = name.line
 		switch {
 		case known != nil && !slices.Contains(known, name.text):
-			r.unknown(name, key, known)
+			if meant := r.unknown(name, key, known); meant != "" && values[meant] == nil {
+				values[meant] = nil
+			}
 		case value.kind == nullKind:
+			values[name.text] = nil
 			r.fail(name, join(key, name.text), "there is no value: write one, or remove the key")
 		default:
 			values[name.text] = value
@@ -119,16 +123,24 @@ func (r *reader) object(n *node, key string, known ...string) map[string]*node {
 	return values
 }
 
-func (r *reader) unknown(name *node, key string, known []string) {
+// unknown returns the key that was probably meant, or "".
+func (r *reader) unknown(name *node, key string, known []string) (meant string) {
 	if name.text == "<<" {
 		r.fail(name, key, "merge keys (<<) are not supported: write the keys out")
-		return
+		return ""
 	}
 	if s := nearest(name.text, known); s != "" {
 		r.fail(name, key, "unknown key %q: did you mean %q?", clip(name.text), s)
-		return
+		return s
 	}
 	r.fail(name, key, "unknown key %q: the keys here are %s", clip(name.text), strings.Join(known, ", "))
+	return ""
+}
+
+// missing reports whether the document is a map that does not have the key.
+func missing(n *node, values map[string]*node, key string) bool {
+	_, ok := values[key]
+	return n.kind == mapKind && !ok
 }
 
 // is reports whether n has the kind, and says so if not.

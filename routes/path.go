@@ -120,6 +120,8 @@ func CheckPath(path string) error {
 			return ambiguous(`it holds a backslash, which some servers read as a slash`)
 		case c == ';':
 			return ambiguous(`it holds a semicolon, at which some servers cut the segment`)
+		case c >= 0x80:
+			return ambiguous(fmt.Sprintf("it holds the byte 0x%02x, beyond ASCII, which some servers fold into an ASCII character", c))
 		case !isPathByte(c):
 			return ambiguous(fmt.Sprintf("it holds %q, which some programs encode and others do not", string(rune(c))))
 		}

@@ -30,6 +30,13 @@ func ParsePattern(s string) (Pattern, error) {
 	if wildcard && base == "" {
 		return Pattern{}, fmt.Errorf("%q has nothing after the wildcard: write a name as in *.example.com", s)
 	}
+	// Before ParseHost, which does not take the underscore of the magic host.
+	if why := reserved(strings.TrimSuffix(asciiLower(base), "."), wildcard); why != "" {
+		return Pattern{}, fmt.Errorf("%q is a reserved name: %s", clip(s), why)
+	}
+	if strings.Contains(base, "*") {
+		return Pattern{}, fmt.Errorf("%q: a wildcard may only be the whole first label, as in *.example.com", clip(s))
+	}
 	h, err := ParseHost(base)
 	if err != nil {
 		return Pattern{}, err

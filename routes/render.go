@@ -116,7 +116,7 @@ func Parse(data []byte, generation uint64) (*Table, error) {
 		return nil, err
 	}
 	v := r.object(n, "", "routes")
-	if n.kind == mapKind && v["routes"] == nil {
+	if missing(n, v, "routes") {
 		r.fail(n, "", `there is no list of routes: write {"routes": []} to deny everything`)
 	}
 	items := r.list(v["routes"], "routes")
@@ -137,7 +137,7 @@ func Parse(data []byte, generation uint64) (*Table, error) {
 func (r *reader) renderedRoute(n *node, key string) *Route {
 	v := r.object(n, key, "host", "path_allowlist", "auth_scheme", "token_env", "auth_header", "auth_username", "auth_query",
 		"methods", "ports", "protocol", "allow_private", "dlp")
-	if n.kind == mapKind && v["host"] == nil {
+	if missing(n, v, "host") {
 		r.fail(n, key, "the route has no host")
 	}
 	route := r.route(v, key)

@@ -57,7 +57,7 @@ func (r *reader) upstreamProxy(n *node) *UpstreamProxy {
 		return nil
 	}
 	v := r.object(n, "upstream_proxy", "url", "ca")
-	if n.kind == mapKind && v["url"] == nil {
+	if missing(n, v, "url") {
 		r.fail(n, "upstream_proxy", "it has no url: add url: http://HOST:PORT")
 	}
 	p := parsed(r, v["url"], "upstream_proxy.url", parseProxyURL)

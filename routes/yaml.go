@@ -155,8 +155,12 @@ func (r *reader) scalar(y *yaml.Node, n *node) kind {
 		if y.Value == "true" || y.Value == "false" {
 			return boolKind
 		}
+		r.fail(n, "", "%q is a boolean for some programs and a string for others: write true or false, or put it in quotes", y.Value)
+		return nullKind
+	case "!!float":
+		return numberKind
 	case "!!int":
-		if y.Value == "0" || y.Value[0] != '0' && strings.Trim(y.Value, "0123456789") == "" {
+		if digits := strings.TrimPrefix(y.Value, "-"); digits == "0" || digits[0] != '0' && strings.Trim(digits, "0123456789") == "" {
 			return numberKind
 		}
 		r.fail(n, "", "%q is a number that programs read differently: write it in decimal, or in quotes if it is a string", clip(y.Value))
