@@ -1,0 +1,171 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+
+	"bottled/api"
+	"bottled/launch/console"
+)
+
+// forwarded are the signals that go on to the command. TSTP and CONT stop and
+// continue it along with this program.
+var forwarded = []os.Signal{
+	unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2,
+	unix.SIGTSTP, unix.SIGCONT,
+}
+
+// terminalTimeout is how long a command that runs may take to show its terminal.
+const terminalTimeout = 30 * time.Second
+
+// A process is a command in a bottle: the bottle's own, or an exec.
+type process struct {
+	start  func(ctx context.Context, files []*os.File) (id string, err error)
+	wait   func(ctx context.Context, id string) (api.Exit, error)
+	signal func(ctx context.Context, id string, s syscall.Signal) error
+}
+
+// wantsTerminal decides whether the command gets a terminal.
+func (a *App) wantsTerminal(yes, no bool) (bool, error) {
+	in, out := term.IsTerminal(int(a.Stdin.Fd())), term.IsTerminal(int(a.Stdout.Fd()))
+	switch {
+	case yes && no:
+		return false, usagef("-t and -T exclude each other")
+	case yes && !in:
+		return false, usagef("-t: standard input is not a terminal")
+	}
+	return yes || in && out && !no, nil
+}
+
+// attached starts a command, relays its streams and signals until it ends, and
+// returns its status. A signal that comes before the command runs ends the attempt.
+func (a *App) attached(ctx context.Context, signals <-chan os.Signal, terminal bool, p process) (int, error) {
+	streams, err := a.streams(terminal)
+	if err != nil {
+		return 0, err
+	}
+	defer streams.close()
+
+	starting, abort := context.WithCancel(ctx)
+	defer abort()
+	type started struct {
+		id  string
+		err error
+	}
+	start := make(chan started, 1)
+	go func() {
+		id, err := p.start(starting, streams.files())
+		start <- started{id, err}
+	}()
+	var s started
+	var early os.Signal
+	for waiting := true; waiting; {
+		select {
+		case s = <-start:
+			waiting = false
+		case sig := <-signals:
+			if sig != unix.SIGCONT && sig != unix.SIGTSTP {
+				early = sig
+				abort()
+			}
+		}
+	}
+	streams.handedOver()
+	if early != nil {
+		// What was made all the same has nobody attached, and is stopped.
+		return 128 + int(early.(syscall.Signal)), nil
+	}
+	if s.err != nil {
+		return 0, s.err
+	}
+
+	relaying, stop := context.WithCancel(ctx)
+	defer stop()
+	go forward(relaying, signals, s.id, p)
+	relay := make(chan error, 1)
+	go func() { relay <- streams.relay(relaying) }()
+
+	exit, err := p.wait(ctx, s.id)
+	stop()
+	err = errors.Join(err, <-relay)
+	if err != nil {
+		return 0, err
+	}
+	if exit.Reason != "" {
+		a.complain(fmt.Errorf("the bottle ended: %s", exit.Reason))
+	}
+	return status(exit), nil
+}
+
+// status is the exit status as a shell shows it.
+func status(e api.Exit) int {
+	if e.Signal > 0 {
+		return 128 + e.Signal
+	}
+	return e.Code
+}
+
+// forward passes signals on until ctx ends. That the command has ended by then is no error.
+func forward(ctx context.Context, signals <-chan os.Signal, id string, p process) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case sig := <-signals:
+			switch s := sig.(syscall.Signal); s {
+			case unix.SIGTSTP:
+				// The command has no shell above it inside, so TSTP would be ignored
+				// there (an orphaned process group): it is stopped as this program is.
+				_ = p.signal(ctx, id, unix.SIGSTOP)
+				_ = unix.Kill(os.Getpid(), unix.SIGSTOP)
+			default:
+				_ = p.signal(ctx, id, s)
+			}
+		}
+	}
+}
+
+// streams is how a command's input and output get here.
+type streams interface {
+	files() []*os.File           // what goes to the daemon
+	handedOver()                 // the daemon has its own copies
+	relay(context.Context) error // until the command's output ends; ctx ends when the command has
+	close()
+}
+
+func (a *App) streams(terminal bool) (streams, error) {
+	if !terminal {
+		return newPipes(a.Stdin, a.Stdout, a.Stderr)
+	}
+	pair, err := console.NewPair()
+	if err != nil {
+		return nil, err
+	}
+	return &terminalStreams{pair, a.Stdin, a.Stdout}, nil
+}
+
+// terminalStreams is one terminal of the bottle's own.
+type terminalStreams struct {
+	pair    *console.Pair
+	in, out *os.File
+}
+
+func (t *terminalStreams) files() []*os.File { return []*os.File{t.pair.Bottle} }
+func (t *terminalStreams) handedOver()       { t.pair.Bottle.Close() }
+func (t *terminalStreams) close()            { t.pair.Close() }
+
+func (t *terminalStreams) relay(ctx context.Context) error {
+	master, err := t.pair.Receive(time.Now().Add(terminalTimeout))
+	if err != nil {
+		return err
+	}
+	defer master.Close()
+	return console.Relay(ctx, master, t.in, t.out)
+}

@@ -1,0 +1,38 @@
+# fish completion for bottled
+function __bottled_names
+    bottled ls 2>/dev/null | awk 'NR > 1 { print $1 }'
+end
+set -l commands run exec ls inspect stop routes doctor daemon completion version help
+complete -c bottled -f
+complete -c bottled -n "not __fish_seen_subcommand_from $commands" -a run -d "run a command in a new bottle"
+complete -c bottled -n "not __fish_seen_subcommand_from $commands" -a exec -d "run one more command in a bottle"
+complete -c bottled -n "not __fish_seen_subcommand_from $commands" -a ls -d "list bottles"
+complete -c bottled -n "not __fish_seen_subcommand_from $commands" -a inspect -d "tell everything about a bottle"
+complete -c bottled -n "not __fish_seen_subcommand_from $commands" -a stop -d "stop bottles"
+complete -c bottled -n "not __fish_seen_subcommand_from $commands" -a routes -d "check, explain, show and update route tables"
+complete -c bottled -n "not __fish_seen_subcommand_from $commands" -a doctor -d "tell what this host offers and lacks"
+complete -c bottled -n "not __fish_seen_subcommand_from $commands" -a daemon -d "serve the API"
+complete -c bottled -n "not __fish_seen_subcommand_from $commands" -a completion -d "print a completion script"
+complete -c bottled -n "not __fish_seen_subcommand_from $commands" -a version -d "print the version"
+complete -c bottled -n "not __fish_seen_subcommand_from $commands" -a help -d "tell how to use a command"
+complete -c bottled -n "__fish_seen_subcommand_from exec inspect stop" -a "(__bottled_names)"
+complete -c bottled -n "__fish_seen_subcommand_from run" -l manifest -r -F -d "the manifest"
+complete -c bottled -n "__fish_seen_subcommand_from run" -l name -x -d "name of the bottle"
+complete -c bottled -n "__fish_seen_subcommand_from run" -l detach -d "leave it running"
+complete -c bottled -n "__fish_seen_subcommand_from run" -l user -x -a "(__fish_complete_users)" -d "run as"
+complete -c bottled -n "__fish_seen_subcommand_from run exec" -l dir -x -a "(__fish_complete_directories)" -d "working directory"
+complete -c bottled -n "__fish_seen_subcommand_from run exec" -l env -x -a "(set -n)" -d "set or pass a variable"
+complete -c bottled -n "__fish_seen_subcommand_from run exec" -s t -d "with a terminal"
+complete -c bottled -n "__fish_seen_subcommand_from run exec" -s T -d "without a terminal"
+complete -c bottled -n "__fish_seen_subcommand_from ls" -l all -d "those that ended, too"
+complete -c bottled -n "__fish_seen_subcommand_from ls inspect doctor version routes" -l json -d "print JSON"
+complete -c bottled -n "__fish_seen_subcommand_from stop" -l grace -x -d "seconds"
+complete -c bottled -n "__fish_seen_subcommand_from routes" -F -a "check explain show update"
+complete -c bottled -n "__fish_seen_subcommand_from routes" -l manifest -r -F -d "the manifest"
+complete -c bottled -n "__fish_seen_subcommand_from routes" -l method -x -a "GET HEAD POST PUT PATCH DELETE"
+complete -c bottled -n "__fish_seen_subcommand_from routes" -l bottle -x -a "(__bottled_names)" -d "live table of"
+complete -c bottled -n "__fish_seen_subcommand_from daemon" -l state-dir -x -a "(__fish_complete_directories)" -d "state"
+complete -c bottled -n "__fish_seen_subcommand_from daemon" -l audit-log -r -F -d "audit log"
+complete -c bottled -n "__fish_seen_subcommand_from daemon" -l log-level -x -a "debug info warn error" -d "least level"
+complete -c bottled -n "__fish_seen_subcommand_from completion" -a "bash zsh fish"
+complete -c bottled -n "__fish_seen_subcommand_from run exec ls inspect stop routes doctor daemon version" -l socket -r -F -d "socket of the daemon"

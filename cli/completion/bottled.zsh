@@ -1,0 +1,51 @@
+#compdef bottled
+_bottled_names() {
+	local -a names
+	names=(${(f)"$(bottled ls 2>/dev/null | awk 'NR > 1 { print $1 }')"})
+	compadd -a names
+}
+_bottled() {
+	local curcontext=$curcontext state line
+	local socket='--socket[socket of the daemon]:socket:_files'
+	local json='--json[print JSON]'
+	local dir='--dir[working directory]:directory:_directories'
+	local env='*--env[set or pass a variable]:variable:_parameters'
+	if ((CURRENT == 2)); then
+		local -a commands=(
+			'run:run a command in a new bottle'
+			'exec:run one more command in a bottle'
+			'ls:list bottles'
+			'inspect:tell everything about a bottle'
+			'stop:stop bottles'
+			'routes:check, explain, show and update route tables'
+			'doctor:tell what this host offers and lacks'
+			'daemon:serve the API'
+			'completion:print a completion script'
+			'version:print the version'
+			'help:tell how to use a command'
+		)
+		_describe command commands
+		return
+	fi
+	local command=${words[2]}
+	shift words
+	((CURRENT--))
+	case $command in
+	run) _arguments '--manifest[the manifest]:file:_files' '--name[name of the bottle]:name:' $dir $env \
+		'-t[with a terminal]' '-T[without a terminal]' '--detach[leave it running]' \
+		'--user[run as]:user:_users' $socket '*:::command:_normal' ;;
+	exec) _arguments $dir $env '-t[with a terminal]' '-T[without a terminal]' $socket '1:bottle:_bottled_names' '*:::command:_normal' ;;
+	ls) _arguments '--all[those that ended, too]' $json $socket ;;
+	inspect) _arguments $json $socket '1:bottle:_bottled_names' ;;
+	stop) _arguments '--grace[seconds]:seconds:' $socket '*:bottle:_bottled_names' ;;
+	routes) _arguments '1:what:(check explain show update)' '--manifest[the manifest]:file:_files' \
+		'--method[of the request]:method:(GET HEAD POST PUT PATCH DELETE)' \
+		'--bottle[live table of]:bottle:_bottled_names' $json $socket '*:file:_files' ;;
+	doctor | version) _arguments $json $socket ;;
+	daemon) _arguments $socket '--state-dir[state]:directory:_directories' '--audit-log[audit log]:file:_files' \
+		'--log-level[least level]:level:(debug info warn error)' ;;
+	completion) _arguments '1:shell:(bash zsh fish)' ;;
+	help) _arguments '1:command:(run exec ls inspect stop routes doctor daemon completion version)' ;;
+	esac
+}
+if [[ $funcstack[1] == _bottled ]]; then _bottled "$@"; else compdef _bottled bottled; fi

@@ -1,0 +1,160 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"bottled/api"
+	"bottled/api/client"
+)
+
+func (a *App) run(args []string) (int, error) {
+	f := flags("run")
+	manifestFile := f.String("manifest", "", "")
+	name := f.String("name", "", "")
+	dir := f.String("dir", ".", "")
+	detach := f.Bool("detach", false, "")
+	userName := f.String("user", "", "")
+	terminal, noTerminal := f.Bool("t", false, ""), f.Bool("T", false, "")
+	socket := a.socketFlag(f)
+	var env stringsFlag
+	f.Var(&env, "env", "")
+	if err := parse(f, args); err != nil {
+		return 0, err
+	}
+	if f.NArg() == 0 {
+		return 0, usagef("name a command to run")
+	}
+	if *detach && *terminal {
+		return 0, usagef("-t and --detach exclude each other: a terminal needs somebody at it")
+	}
+	runAs, err := requestedUser(*userName, a.getenv)
+	if err != nil {
+		return 0, err
+	}
+	m, err := readManifest(*manifestFile)
+	if err != nil {
+		return 0, err
+	}
+	r := api.CreateRequest{Name: *name, Manifest: m.text, ManifestName: m.name, Command: f.Args(), Attached: !*detach}
+	if r.Dir, err = filepath.Abs(*dir); err != nil {
+		return 0, fmt.Errorf("working directory: %w", err)
+	}
+	if *manifestFile == "" {
+		a.hintManifest(r.Dir)
+	}
+	refs, err := m.refs()
+	if err != nil {
+		return 0, err
+	}
+	if r.Tokens, err = a.tokens(refs); err != nil {
+		return 0, err
+	}
+	if r.Env, err = a.environment(env, m.parsed.Bottle.Env, refs, runAs); err != nil {
+		return 0, err
+	}
+	if runAs != nil {
+		if r.User, err = wireUser(runAs); err != nil {
+			return 0, err
+		}
+	}
+	if *detach {
+		return 0, a.runDetached(*socket, r)
+	}
+	if r.Terminal, err = a.wantsTerminal(*terminal, *noTerminal); err != nil {
+		return 0, err
+	}
+
+	// From here on an interrupt must not leave anything behind: it is for the
+	// bottle, or, before there is one, ends the attempt.
+	relayed := make(chan os.Signal, 16)
+	signal.Notify(relayed, forwarded...)
+	defer signal.Stop(relayed)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	c, release, err := a.connect(ctx, *socket)
+	if err != nil {
+		return 0, err
+	}
+	defer release()
+	return a.attached(ctx, relayed, r.Terminal, process{
+		start: func(ctx context.Context, files []*os.File) (string, error) {
+			b, err := c.Create(ctx, r, files...)
+			return b.ID, err
+		},
+		wait: func(ctx context.Context, id string) (api.Exit, error) { return c.Wait(ctx, id, true) },
+		signal: func(ctx context.Context, id string, s syscall.Signal) error {
+			return c.Signal(ctx, id, api.SignalRequest{Signal: int(s)})
+		},
+	})
+}
+
+func (a *App) runDetached(socket string, r api.CreateRequest) error {
+	c := client.New(socket)
+	defer c.Close()
+	b, err := c.Create(context.Background(), r)
+	if errors.Is(err, client.ErrNoDaemon) {
+		return fmt.Errorf("--detach needs a daemon that stays: %w", err)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(a.Stdout, b.ID)
+	return err
+}
+
+// hintManifest tells people who expect a manifest to be found.
+func (a *App) hintManifest(dir string) {
+	if _, err := os.Stat(filepath.Join(dir, "bottled.yaml")); err == nil {
+		fmt.Fprintln(a.Stderr, "bottled: note: bottled.yaml is not used unless --manifest names it, because the bottle can write it")
+	}
+}
+
+// requestedUser is whom the command runs as where root asks: --user, else who
+// called sudo. Nil leaves it to the daemon.
+func requestedUser(name string, getenv func(string) (string, bool)) (*user.User, error) {
+	if name != "" {
+		if os.Geteuid() != 0 {
+			return nil, usagef("--user: only root may choose whom a bottle runs as")
+		}
+		u, err := user.Lookup(name)
+		if err != nil {
+			u, err = user.LookupId(name)
+		}
+		if err != nil {
+			return nil, usagef("--user %q: there is no such user", name)
+		}
+		return u, nil
+	}
+	uid, ok := getenv("SUDO_UID")
+	if os.Geteuid() != 0 || !ok || uid == "0" {
+		return nil, nil
+	}
+	u, err := user.LookupId(uid)
+	if err != nil {
+		return nil, fmt.Errorf("SUDO_UID=%q: there is no such user; name one with --user", uid)
+	}
+	if gid, ok := getenv("SUDO_GID"); ok {
+		u.Gid = gid
+	}
+	return u, nil
+}
+
+func wireUser(u *user.User) (*api.User, error) {
+	uid, err := strconv.ParseUint(u.Uid, 10, 32)
+	if err != nil {
+		return nil, fmt.Errorf("user %q: uid %q is not a number", u.Username, u.Uid)
+	}
+	gid, err := strconv.ParseUint(u.Gid, 10, 32)
+	if err != nil {
+		return nil, fmt.Errorf("user %q: gid %q is not a number", u.Username, u.Gid)
+	}
+	return &api.User{UID: uint32(uid), GID: uint32(gid)}, nil
+}

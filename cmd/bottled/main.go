@@ -1,0 +1,27 @@
+// Command bottled runs programs in bottles: the daemon, its client, and the two
+// processes the daemon starts for a bottle are this one program.
+package main
+
+import (
+	"os"
+	"path/filepath"
+
+	"bottled/cli"
+	"bottled/daemon"
+	"bottled/launch"
+	"bottled/worker"
+)
+
+func main() {
+	launch.Init() // does not return in the first process of a bottle
+	if filepath.Base(os.Args[0]) == worker.Arg0 {
+		os.Exit(worker.Main())
+	}
+	app := &cli.App{
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(),
+		NewDaemon: func(o cli.DaemonOptions) (cli.Daemon, error) {
+			return daemon.New(daemon.Options{Socket: o.Socket, StateDir: o.StateDir, AuditLog: o.AuditLog, Log: o.Log, Private: o.Private})
+		},
+	}
+	os.Exit(app.Main(os.Args[1:]))
+}
