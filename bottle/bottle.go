@@ -1,0 +1,147 @@
+package bottle
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"bottled/worker"
+)
+
+// bottle is a bottle that this daemon started or adopted. Its life has one
+// overseer, [bottle.supervise], which alone ends it; everybody else asks.
+type bottle struct {
+	m      *Manager
+	record record // fixed once running, but for what mu guards
+	paths  paths
+
+	worker *worker.Worker
+	init   *overseen // first process of the bottle
+
+	asked chan stopRequest // to the overseer; buffered, the first counts
+	ended chan struct{}    // closed when it is Exited or forgotten
+	lease *lease
+
+	mu    sync.Mutex
+	state State
+	exit  *Exit
+	execs map[string]*execution
+
+	update sync.Mutex // one change of routes at a time
+}
+
+type stopRequest struct {
+	grace  time.Duration
+	reason string
+}
+
+func newBottle(m *Manager, r record) *bottle {
+	return &bottle{
+		m: m, record: r, paths: m.paths(r.ID), state: Creating,
+		asked: make(chan stopRequest, 1), ended: make(chan struct{}),
+		execs: make(map[string]*execution),
+	}
+}
+
+// mayTouch says whether the caller may see the bottle and act on it.
+func (b *bottle) mayTouch(c Caller) bool { return c.Root() || c.UID == b.record.Owner }
+
+// Info returns what may be told about the bottle.
+func (b *bottle) Info() Info {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r := &b.record
+	i := Info{
+		ID: r.ID, Name: r.Name, Owner: r.Owner, User: r.User, State: b.state, Command: r.Command, Dir: r.Dir,
+		Created: r.Created, Generation: r.Generation, Routes: r.Routes, NetNS: r.NetNS, Exit: b.exit,
+	}
+	if b.state == Running || b.state == Stopping {
+		i.PID, i.WorkerPID, i.Cgroup, i.Adopted = r.Init.PID, r.Worker.PID, b.paths.inside(), b.init.adopted
+	}
+	return i
+}
+
+func (b *bottle) setState(s State, exit *Exit) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.state, b.exit = s, exit
+}
+
+// running returns an error where the bottle is not in the one state in which it
+// can be acted on.
+func (b *bottle) running() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.state != Running {
+		return fmt.Errorf("%w: bottle %q is %s", ErrConflict, b.record.Name, b.state)
+	}
+	return nil
+}
+
+// supervise waits for the first reason to end the bottle and ends it.
+func (b *bottle) supervise() {
+	exit := Exit{}
+	select {
+	case <-b.init.done():
+		exit = b.init.status
+	case <-b.worker.Done():
+		// Without its enforcer the bottle has no way out; nor has its work a future.
+		exit = Exit{Code: exitKilled, Signal: int(syscall.SIGKILL), Reason: "its enforcer ended"}
+	case r := <-b.asked:
+		if r.reason == reasonForget {
+			close(b.ended)
+			return
+		}
+		b.setState(Stopping, nil)
+		exit = b.terminate(r)
+	}
+	b.setState(Stopping, nil)
+	if err := release(b.paths); err != nil {
+		b.m.o.Log.Error("cannot release a bottle; the next start tries again", "bottle", b.record.ID, "error", err)
+	}
+	<-b.init.done() // killed with its group; reaps the child
+	b.setState(Exited, &exit)
+	close(b.ended)
+	b.m.o.Log.Info("bottle ended", "bottle", b.record.ID, "name", b.record.Name, "owner", b.record.Owner, "code", exit.Code, "reason", exit.Reason)
+	b.m.trim()
+}
+
+// exitKilled is the status of a command that SIGKILL ended.
+const exitKilled = 128 + int(syscall.SIGKILL)
+
+// terminate asks the command to end and gives it the time it was granted.
+func (b *bottle) terminate(r stopRequest) Exit {
+	if r.grace > 0 && b.init.process.Signal(unix.SIGTERM) == nil {
+		select {
+		case <-b.init.done():
+			exit := b.init.status
+			exit.Reason = r.reason
+			return exit
+		case <-time.After(r.grace):
+		}
+	}
+	return Exit{Code: exitKilled, Signal: int(syscall.SIGKILL), Reason: r.reason}
+}
+
+// stop asks the overseer to end the bottle and waits until it has.
+func (b *bottle) stop(ctx context.Context, grace time.Duration, reason string) error {
+	select {
+	case b.asked <- stopRequest{grace: grace, reason: reason}:
+	default: // somebody asked before
+	}
+	select {
+	case <-b.ended:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+const reasonForget = "forget"
+
+// forget ends the overseer and leaves the bottle as it is.
+func (b *bottle) forget() { _ = b.stop(context.Background(), 0, reasonForget) }

@@ -1,0 +1,76 @@
+package bottle
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// instance is one daemon's place in the run directory: "host" for the service,
+// another name for a daemon that serves one bottle. Its lock is held for as long
+// as the daemon lives, and says to everybody else whether what lies there is in use.
+type instance struct {
+	dir  string
+	lock *os.File
+}
+
+// errInUse is a folder of a living daemon.
+var errInUse = errors.New("another bottled is running")
+
+// openInstance makes the folder and takes its lock.
+func openInstance(run, name string) (*instance, error) {
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(run, name)
+	// Not below 0711: bottles' own folders are closed, their parents may be passed.
+	if err := os.MkdirAll(dir, 0o711); err != nil {
+		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	if err := ownedByRoot(dir); err != nil {
+		return nil, err
+	}
+	lock, err := tryLock(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "bottles"), 0o700); err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	return &instance{dir: dir, lock: lock}, nil
+}
+
+// tryLock takes the lock of an instance's folder, or returns [errInUse].
+func tryLock(dir string) (*os.File, error) {
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		lock.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("%q: %w", dir, errInUse)
+		}
+		return nil, fmt.Errorf("lock %q: %w", dir, err)
+	}
+	return lock, nil
+}
+
+// ownedByRoot refuses a state directory that somebody else made or may write to.
+func ownedByRoot(dir string) error {
+	var st unix.Stat_t
+	if err := unix.Lstat(dir, &st); err != nil {
+		return fmt.Errorf("state directory %q: %w", dir, err)
+	}
+	if st.Uid != 0 || st.Mode&unix.S_IFMT != unix.S_IFDIR || st.Mode&0o022 != 0 {
+		return fmt.Errorf("state directory %q: must be a directory that root owns and nobody else may write to", dir)
+	}
+	return nil
+}
+
+// close gives the lock up.
+func (i *instance) close() { i.lock.Close() }

@@ -1,0 +1,82 @@
+package bottle
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// leftovers lists everything that a manager's bottles hold on the host: state
+// directories, cgroups, pins, and processes that run as enforcers or in bottles.
+func leftovers(t *testing.T, m *Manager) []string {
+	t.Helper()
+	var found []string
+	for _, dir := range []string{filepath.Join(m.instance.dir, "bottles"), m.cgroups, m.pins} {
+		for _, name := range names(dir) {
+			found = append(found, filepath.Join(dir, name))
+		}
+	}
+	return append(found, processesOf(t, m)...)
+}
+
+// processesOf lists the processes whose cgroup is below the manager's.
+func processesOf(t *testing.T, m *Manager) []string {
+	t.Helper()
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, e := range entries {
+		if _, err := strconv.Atoi(e.Name()); err != nil {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join("/proc", e.Name(), "cgroup"))
+		if err == nil && strings.Contains(string(text), "/"+m.o.Instance+"/") && !zombie(e.Name()) {
+			found = append(found, "process "+e.Name())
+		}
+	}
+	return found
+}
+
+// nothingLeft fails the test where something is.
+func nothingLeft(t *testing.T, m *Manager) {
+	t.Helper()
+	if found := leftovers(t, m); len(found) > 0 {
+		t.Errorf("left behind: %s", strings.Join(found, ", "))
+	}
+}
+
+// netnsCount is how many network namespaces processes of this host are in.
+func netnsCount(t *testing.T) int {
+	t.Helper()
+	seen := make(map[string]bool)
+	links, err := filepath.Glob("/proc/[0-9]*/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range links {
+		if target, err := os.Readlink(link); err == nil {
+			seen[target] = true
+		}
+	}
+	return len(seen)
+}
+
+// descriptors is how many this process has open.
+func descriptors(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
+}
+
+// zombie says whether a process has ended and waits for its parent.
+func zombie(pid string) bool {
+	text, err := os.ReadFile(filepath.Join("/proc", pid, "stat"))
+	return err != nil || strings.Contains(string(text), ") Z ")
+}

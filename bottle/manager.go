@@ -1,0 +1,260 @@
+package bottle
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"bottled/audit"
+	"bottled/bpf"
+	"bottled/cgroup"
+	"bottled/trust"
+)
+
+// DefaultRun is where state lies: a tmpfs, so that a reboot forgets it all.
+const DefaultRun = "/run/bottled"
+
+// HostInstance is the name of the service's own place in the run directory.
+const HostInstance = "host"
+
+// Bounds on what one manager holds.
+const (
+	maxBottles        = 1024 // in all
+	maxBottlesPerUser = 64   // of one uid but root
+	maxExited         = 256  // ended bottles that are still told about
+)
+
+// Options says how a [Manager] works. The zero value is that of the service.
+type Options struct {
+	Run      string // default [DefaultRun]
+	Instance string // default [HostInstance]
+	// Resolver is "address:port" of the DNS server that enforcers ask; empty means the host's configuration.
+	Resolver string
+	Log      *slog.Logger // default: discard
+	Audit    audit.Sink   // default: none
+	// Executable is run to be init and worker; default /proc/self/exe.
+	Executable string
+	// Fault is called before each step of a start with its number and name; its
+	// error fails the step. For tests, which also end the process in it.
+	Fault func(step int, name string) error
+}
+
+// Manager holds the bottles of one daemon. Its methods may be called from several
+// goroutines at once; calls for one bottle take turns where they change it.
+type Manager struct {
+	o        Options
+	instance *instance
+	cgroups  string // path of the cgroup below which this instance's are
+	pins     string // directory in a BPF file system, likewise
+	trust    *trust.Host
+
+	mu      sync.Mutex
+	closed  bool
+	bottles map[string]*bottle // by id
+}
+
+// NewManager takes the instance's place in the run directory, adopts what an
+// earlier daemon left there whole, and releases every other leaving that no living
+// daemon holds. It refuses where another daemon has the place.
+func NewManager(ctx context.Context, o Options) (*Manager, error) {
+	if o.Run == "" {
+		o.Run = DefaultRun
+	}
+	if o.Instance == "" {
+		o.Instance = HostInstance
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Audit == nil {
+		o.Audit = audit.Discard
+	}
+	if o.Executable == "" {
+		o.Executable = "/proc/self/exe"
+	}
+	base, err := cgroup.Base()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	pins, err := bpf.FS(filepath.Join(o.Run, "bpf"))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	pins = filepath.Join(pins, "bottled")
+	inst, err := openInstance(o.Run, o.Instance)
+	if err != nil {
+		return nil, err
+	}
+	m := &Manager{
+		o:        o,
+		instance: inst,
+		cgroups:  filepath.Join(base, o.Instance),
+		pins:     filepath.Join(pins, o.Instance),
+		trust:    trust.NewHost(os.DirFS("/").(fs.ReadLinkFS)),
+		bottles:  make(map[string]*bottle),
+	}
+	for _, dir := range []string{m.cgroups, m.pins} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			inst.close()
+			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+	}
+	m.sweep(base, pins)
+	m.recover(ctx)
+	return m, nil
+}
+
+// NewInstance makes up a name for a daemon that serves one bottle.
+func NewInstance() string {
+	var b [8]byte
+	rand.Read(b[:]) // never fails
+	return selfPrefix + hex.EncodeToString(b[:])
+}
+
+const selfPrefix = "self-"
+
+// private says whether the bottles end with the daemon.
+func (m *Manager) private() bool { return strings.HasPrefix(m.o.Instance, selfPrefix) }
+
+// Close lets go of everything without ending any bottle: workers and inits go on,
+// and the next daemon adopts them. A bottle that cannot be adopted, because the
+// instance is not the service's, is stopped.
+func (m *Manager) Close() error {
+	m.mu.Lock()
+	m.closed = true
+	all := m.sorted(true)
+	m.mu.Unlock()
+	var errs []error
+	for _, b := range all {
+		if m.private() {
+			errs = append(errs, b.stop(context.Background(), 0, "its daemon ended"))
+		} else {
+			b.forget()
+		}
+	}
+	if m.private() {
+		errs = append(errs, ignoreMissing(os.Remove(m.cgroups)), ignoreMissing(os.Remove(m.pins)), os.RemoveAll(m.instance.dir))
+	}
+	m.instance.close()
+	return errors.Join(errs...)
+}
+
+// sorted returns the bottles, oldest first. The caller holds m.mu.
+func (m *Manager) sorted(all bool) []*bottle {
+	list := make([]*bottle, 0, len(m.bottles))
+	for _, b := range m.bottles {
+		if all || b.Info().State != Exited {
+			list = append(list, b)
+		}
+	}
+	sort.Slice(list, func(i, j int) bool { return list[i].record.Created.Before(list[j].record.Created) })
+	return list
+}
+
+// List returns the caller's bottles, or everybody's for root, oldest first; all
+// includes those that have ended.
+func (m *Manager) List(c Caller, all bool) []Info {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	infos := []Info{}
+	for _, b := range m.sorted(all) {
+		if b.mayTouch(c) {
+			infos = append(infos, b.Info())
+		}
+	}
+	return infos
+}
+
+// find returns the bottle that the caller means by an id or a name. A stranger's
+// bottle and one that is not there are the same answer.
+func (m *Manager) find(c Caller, ref string) (*bottle, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var found *bottle
+	for _, b := range m.bottles {
+		if !b.mayTouch(c) || b.record.ID != ref && b.record.Name != ref {
+			continue
+		}
+		// An ended bottle's name may be another's by now; ids never are.
+		if found == nil || b.record.Created.After(found.record.Created) {
+			found = b
+		}
+	}
+	if found == nil {
+		return nil, fmt.Errorf("%w: no bottle %q of yours; `bottled ls` lists them", ErrNotFound, ref)
+	}
+	return found, nil
+}
+
+// add takes a new bottle in, or says why there is no room for it.
+func (m *Manager) add(b *bottle) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return fmt.Errorf("%w: the daemon is stopping", ErrUnavailable)
+	}
+	live, own := 0, 0
+	for _, other := range m.bottles {
+		if other.Info().State == Exited {
+			continue
+		}
+		live++
+		if other.record.Owner == b.record.Owner {
+			own++
+			if other.record.Name == b.record.Name {
+				return fmt.Errorf("%w: you have a bottle %q already; stop it or use another name", ErrConflict, b.record.Name)
+			}
+		}
+	}
+	if live >= maxBottles || own >= maxBottlesPerUser && b.record.Owner != 0 {
+		return fmt.Errorf("%w: %d bottles are running, %d of them yours; at most %d and %d may", ErrUnavailable, live, own, maxBottles, maxBottlesPerUser)
+	}
+	m.bottles[b.record.ID] = b
+	return nil
+}
+
+// remove forgets a bottle at once.
+func (m *Manager) remove(b *bottle) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.bottles, b.record.ID)
+}
+
+// trim forgets the oldest of the ended bottles that are too many.
+func (m *Manager) trim() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var ended []*bottle
+	for _, b := range m.sorted(true) {
+		if b.Info().State == Exited {
+			ended = append(ended, b)
+		}
+	}
+	for len(ended) > maxExited {
+		delete(m.bottles, ended[0].record.ID)
+		ended = ended[1:]
+	}
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+var _ io.Closer = (*Manager)(nil)
+
+// now is when a bottle is said to begin.
+func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }

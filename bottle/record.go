@@ -1,0 +1,88 @@
+package bottle
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// recordVersion is the version of the state on disk. A daemon that finds another
+// does not guess: it releases the bottle.
+const recordVersion = 1
+
+// record is what a later daemon must know of a bottle. It holds no secret.
+type record struct {
+	Version        int       `json:"version"`
+	ID             string    `json:"id"`
+	Name           string    `json:"name"`
+	Owner          uint32    `json:"owner"`
+	User           Identity  `json:"user"`
+	Home           string    `json:"home"`
+	Command        []string  `json:"command"`
+	Dir            string    `json:"dir"`
+	Env            []string  `json:"env"`
+	Terminal       bool      `json:"terminal"`
+	UserNamespaces bool      `json:"user_namespaces"`
+	Attached       bool      `json:"attached"`
+	Created        time.Time `json:"created"`
+	Manifest       []byte    `json:"manifest"`
+	Generation     uint64    `json:"generation"`
+	Slots          []string  `json:"slots"` // token_ref of each token slot, in order
+	Routes         int       `json:"routes"`
+	CgroupID       uint64    `json:"cgroup_id"` // of the group its processes are in
+	NetNS          uint64    `json:"netns"`     // inode
+	NetNSCookie    uint64    `json:"netns_cookie"`
+	Init           process   `json:"init"`
+	Worker         process   `json:"worker"`
+}
+
+// process names a process for ever: a number alone is soon another's.
+type process struct {
+	PID   int    `json:"pid"`
+	Start uint64 `json:"start"` // field 22 of /proc/PID/stat, in clock ticks since boot
+}
+
+const recordFile = "bottle.json"
+
+// save writes the record so that a reader finds the old one or the new one whole.
+func (r *record) save(dir string) error {
+	text, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("record of bottle %q: %w", r.Name, err)
+	}
+	f, err := os.CreateTemp(dir, recordFile+".*")
+	if err != nil {
+		return fmt.Errorf("record of bottle %q: %w", r.Name, err)
+	}
+	defer os.Remove(f.Name()) // fails once it is renamed
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("record of bottle %q: %w", r.Name, err)
+	}
+	if err := os.Rename(f.Name(), filepath.Join(dir, recordFile)); err != nil {
+		return fmt.Errorf("record of bottle %q: %w", r.Name, err)
+	}
+	return nil
+}
+
+// loadRecord reads the record in dir.
+func loadRecord(dir string) (*record, error) {
+	text, err := os.ReadFile(filepath.Join(dir, recordFile))
+	if err != nil {
+		return nil, err
+	}
+	var r record
+	if err := json.Unmarshal(text, &r); err != nil {
+		return nil, fmt.Errorf("record in %q: %w", dir, err)
+	}
+	if r.Version != recordVersion {
+		return nil, fmt.Errorf("record in %q has version %d, this daemon reads %d", dir, r.Version, recordVersion)
+	}
+	if r.ID != filepath.Base(dir) {
+		return nil, fmt.Errorf("record in %q is of bottle %q", dir, r.ID)
+	}
+	return &r, nil
+}

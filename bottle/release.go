@@ -1,0 +1,74 @@
+package bottle
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"time"
+
+	"bottled/bpf"
+	"bottled/cgroup"
+)
+
+// paths are the places of one bottle in the three trees that outlive a daemon.
+type paths struct {
+	state  string // directory of the record and the control socket
+	cgroup string // group with the children below
+	pins   string // of its links and maps
+}
+
+// The children of a bottle's cgroup: the hooks are on the one and must not bind
+// the other.
+const (
+	insideGroup = "bottle"
+	workerGroup = "worker"
+)
+
+func (m *Manager) paths(id string) paths {
+	return paths{
+		state:  filepath.Join(m.instance.dir, "bottles", id),
+		cgroup: filepath.Join(m.cgroups, id),
+		pins:   filepath.Join(m.pins, id),
+	}
+}
+
+func (p paths) control() string { return filepath.Join(p.state, "worker.sock") }
+func (p paths) inside() string  { return filepath.Join(p.cgroup, insideGroup) }
+func (p paths) worker() string  { return filepath.Join(p.cgroup, workerGroup) }
+
+// release gives back all that a bottle holds on the host, whatever part of it is
+// there; to release what does not exist succeeds. The processes go first, so that
+// at no time one of them runs with a wall less. The network namespace goes with
+// the last process and listener in it.
+func release(p paths) error {
+	ctx, cancel := context.WithTimeout(context.Background(), killTimeout)
+	defer cancel()
+	if err := killGroup(ctx, p.cgroup); err != nil {
+		return err // what is left stands guard over what still runs
+	}
+	return errors.Join(
+		bpf.Remove(p.pins),
+		os.RemoveAll(p.state),
+	)
+}
+
+// killTimeout bounds how long killed processes may take to be gone: one that sleeps
+// in the kernel without listening to signals (a dead file server) would hold it for ever.
+const killTimeout = 30 * time.Second
+
+// killGroup ends every process in the group at path and removes it.
+func killGroup(ctx context.Context, path string) error {
+	g, err := cgroup.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer g.Close()
+	if err := g.Kill(ctx); err != nil {
+		return err
+	}
+	return cgroup.Remove(ctx, path)
+}

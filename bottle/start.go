@@ -1,0 +1,262 @@
+package bottle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"bottled/audit"
+	"bottled/bpf"
+	"bottled/ca"
+	"bottled/cgroup"
+	"bottled/launch"
+	"bottled/netns"
+	"bottled/secret"
+	"bottled/worker"
+)
+
+// Create makes a bottle and runs a command in it. It returns once the command was
+// executed; on any error nothing of the bottle is left.
+//
+// The files of o.Stdio are the Manager's from here on, whatever the outcome.
+func (m *Manager) Create(ctx context.Context, c Caller, o CreateOptions) (Info, error) {
+	defer o.Stdio.Close()
+	plan, err := Prepare(c, o)
+	if err != nil {
+		return Info{}, err
+	}
+	if err := plan.complete(o.Tokens); err != nil {
+		return Info{}, err
+	}
+	b := newBottle(m, plan.record(c, newID(), now()))
+	if err := m.add(b); err != nil {
+		return Info{}, err
+	}
+	s := &start{m: m, b: b, plan: plan, tokens: o.Tokens, stdio: o.Stdio, net: netns.Default()}
+	if err := s.run(ctx); err != nil {
+		m.remove(b)
+		return Info{}, fmt.Errorf("bottle %q: %w", b.record.Name, err)
+	}
+	b.setState(Running, nil)
+	if b.record.Attached {
+		b.lease = newLease(func() { _ = b.stop(context.Background(), 0, "its client went away") })
+	}
+	go b.supervise()
+	go b.witness(s.hooks)
+	m.o.Log.Info("bottle started", "bottle", b.record.ID, "name", b.record.Name, "owner", c.UID, "pid", b.record.Init.PID)
+	m.o.Audit.Record(audit.Event{
+		Time: now(), Kind: audit.Control, Bottle: b.record.ID, Owner: strconv.FormatUint(uint64(c.UID), 10),
+		Generation: b.record.Generation, Verdict: audit.Allow, Reason: "bottle-started",
+	})
+	return b.Info(), nil
+}
+
+// start is a bottle in the making.
+type start struct {
+	m      *Manager
+	b      *bottle
+	plan   *Plan
+	tokens map[string]secret.Token
+	stdio  Stdio
+	net    netns.Plan
+
+	inside, outside *cgroup.Group // of its processes, and of its enforcer
+	namespace       *netns.Namespace
+	hooks           *bpf.Hooks
+	listeners       *netns.Listeners
+	authority       *ca.Authority
+}
+
+// step is one acquisition.
+type step struct {
+	name string
+	do   func(*start) error
+}
+
+// steps is the order in which a bottle comes to be: each wall before what it is
+// to hold, and the record before everything, so that nothing can be there that
+// nobody knows of.
+var steps = []step{
+	{"record", (*start).makeRecord},
+	{"cgroup", (*start).makeCgroups},
+	{"namespace", (*start).makeNamespace},
+	{"hooks", (*start).attachHooks},
+	{"listeners", (*start).openListeners},
+	{"authority", (*start).makeAuthority},
+	{"worker", (*start).startWorker},
+	{"init", (*start).startInit},
+	{"identify", (*start).completeRecord},
+}
+
+// run takes the steps. On an error it releases what the earlier ones acquired.
+func (s *start) run(ctx context.Context) (err error) {
+	defer s.closeHandles()
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.undo())
+		}
+	}()
+	for i, step := range steps {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("%w: the caller went away", ErrUnavailable)
+		}
+		if s.m.o.Fault != nil {
+			if err := s.m.o.Fault(i+1, step.name); err != nil {
+				return fmt.Errorf("%s: %w", step.name, err)
+			}
+		}
+		if err := step.do(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// undo releases everything and waits for the children, which are dead by then.
+func (s *start) undo() error {
+	err := release(s.b.paths)
+	if err == nil && s.b.worker != nil {
+		<-s.b.worker.Done()
+	}
+	if err == nil && s.b.init != nil {
+		<-s.b.init.done()
+	}
+	if s.hooks != nil {
+		err = errors.Join(err, s.hooks.Close())
+	}
+	return err
+}
+
+// closeHandles closes what only the making needed: others hold the namespace and
+// the listeners open from here on, or nobody does.
+func (s *start) closeHandles() {
+	for _, g := range []*cgroup.Group{s.inside, s.outside} {
+		if g != nil {
+			g.Close()
+		}
+	}
+	if s.namespace != nil {
+		s.namespace.Close()
+	}
+	if s.listeners != nil {
+		s.listeners.Close()
+	}
+}
+
+func (s *start) makeRecord() error {
+	if err := os.Mkdir(s.b.paths.state, 0o700); err != nil {
+		return fmt.Errorf("state directory: %w", err)
+	}
+	return s.b.record.save(s.b.paths.state)
+}
+
+func (s *start) makeCgroups() (err error) {
+	if s.inside, err = cgroup.Create(s.b.paths.inside()); err != nil {
+		return err
+	}
+	s.outside, err = cgroup.Create(s.b.paths.worker())
+	s.b.record.CgroupID = s.inside.ID()
+	if s.plan.mapped {
+		s.b.record.User = mappedID(s.inside.ID())
+	}
+	return err
+}
+
+func (s *start) makeNamespace() (err error) {
+	s.namespace, err = netns.Create(s.net)
+	if err == nil {
+		s.b.record.NetNS, s.b.record.NetNSCookie = s.namespace.Inode(), s.namespace.Cookie()
+	}
+	return err
+}
+
+func (s *start) attachHooks() (err error) {
+	s.hooks, err = bpf.Attach(bpf.Options{
+		CgroupFD:    s.inside.FD(),
+		NetnsCookie: s.namespace.Cookie(),
+		Addresses:   s.net.Addresses(),
+		PinDir:      s.b.paths.pins,
+	})
+	return err
+}
+
+func (s *start) openListeners() (err error) {
+	s.listeners, err = s.namespace.Listen(s.net)
+	return err
+}
+
+func (s *start) makeAuthority() (err error) {
+	s.authority, err = ca.New(s.b.record.ID, now())
+	return err
+}
+
+func (s *start) startWorker() error {
+	handover, err := s.authority.Marshal()
+	if err != nil {
+		return err
+	}
+	flows, err := s.hooks.FlowsFD()
+	if err != nil {
+		return err
+	}
+	flowsFile := os.NewFile(uintptr(flows), "flows")
+	defer flowsFile.Close()
+	s.b.worker, err = worker.Start(worker.StartOptions{
+		Identity:   workerID(s.outside.ID()),
+		CgroupFD:   s.outside.FD(),
+		Control:    s.b.paths.control(),
+		Executable: s.m.o.Executable,
+		Stderr:     os.Stderr,
+		Files: map[string][]*os.File{
+			worker.FileTCP:    s.listeners.TCP,
+			worker.FileDNS:    s.listeners.DNSPacket,
+			worker.FileDNSTCP: s.listeners.DNSStream,
+			worker.FileFlows:  {flowsFile},
+		},
+		Handoff: worker.Handoff{
+			Bottle:     s.b.record.ID,
+			Owner:      strconv.FormatUint(uint64(s.b.record.Owner), 10),
+			Routes:     s.plan.rendered,
+			Generation: s.b.record.Generation,
+			CA:         handover.Reveal(),
+			Tokens:     s.plan.bySlot(s.tokens),
+			UpstreamCA: s.plan.upstreamCA,
+			Resolver:   s.m.o.Resolver,
+			Own:        s.net.Addresses(),
+		},
+	})
+	return err
+}
+
+// startInit runs the command. From here on hostile code runs, so this comes when
+// nothing is missing any more.
+func (s *start) startInit() error {
+	layer, err := s.m.trust.Layer(s.authority.CertPEM(), s.plan.lookup)
+	if err != nil {
+		return err
+	}
+	p, err := launch.Start(s.launchSpec(layer), s.namespace.FD(), s.inside.FD(), s.stdio.Streams, s.stdio.Console)
+	if err != nil {
+		return launchError(err)
+	}
+	s.b.init = oversee(p, false)
+	s.b.record.Init.PID = p.PID()
+	return nil
+}
+
+// completeRecord writes down who is who, for whoever comes next.
+func (s *start) completeRecord() (err error) {
+	if s.b.record.Init, err = identify(s.b.record.Init.PID); err != nil {
+		select {
+		case <-s.b.init.done(): // a short command: nobody will look for it
+		default:
+			return fmt.Errorf("identify the bottle's init: %w", err)
+		}
+	}
+	if s.b.record.Worker, err = identify(s.b.worker.PID); err != nil {
+		return fmt.Errorf("identify the bottle's enforcer: %w", err)
+	}
+	return s.b.record.save(s.b.paths.state)
+}

@@ -1,0 +1,79 @@
+package bottle
+
+import (
+	"errors"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestStopIsIdempotent(t *testing.T) {
+	m := newManager(t)
+	info := start1(t, m, "stopper")
+	for range 3 {
+		if err := m.Stop(t.Context(), root, info.ID, 0); err != nil {
+			t.Fatal(err)
+		}
+		nothingLeft(t, m)
+	}
+	if err := m.Stop(t.Context(), root, "never-was", 0); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestStopGivesTimeToEnd(t *testing.T) {
+	m := newManager(t)
+	info, err := m.Create(t.Context(), root, CreateOptions{
+		Command: []string{"bash", "-c", "trap 'exit 9' TERM; while :; do sleep 0.05; done"}, Dir: workDir(t), User: &someone,
+		Manifest: []byte("version: 1\ndefaults: false\n"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(200 * time.Millisecond) // until bash has set its trap
+	if err := m.Stop(t.Context(), root, info.ID, 5*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	exit, err := m.Wait(t.Context(), root, info.ID, false)
+	if err != nil || exit.Code != 9 {
+		t.Errorf("got %+v, %v", exit, err)
+	}
+}
+
+// TestALostEnforcerEndsItsBottle kills the worker: a bottle without one has no
+// listener, and is ended by the daemon.
+func TestALostEnforcerEndsItsBottle(t *testing.T) {
+	m := newManager(t)
+	info := start1(t, m, "orphan")
+	if err := syscall.Kill(info.WorkerPID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	exit, err := m.Wait(t.Context(), root, info.ID, false)
+	if err != nil || exit.Reason != "its enforcer ended" {
+		t.Errorf("got %+v, %v", exit, err)
+	}
+	nothingLeft(t, m)
+}
+
+func TestAStrangersBottleDoesNotExist(t *testing.T) {
+	m := newManager(t)
+	info := start1(t, m, "mine")
+	stranger := Caller{UID: 4242, GID: 4242}
+	if got := m.List(stranger, true); len(got) != 0 {
+		t.Errorf("a stranger sees %d bottles", len(got))
+	}
+	_, foreign := m.Inspect(t.Context(), stranger, info.ID)
+	_, missing := m.Inspect(t.Context(), stranger, "nothing-here")
+	if !errors.Is(foreign, ErrNotFound) || !errors.Is(missing, ErrNotFound) {
+		t.Errorf("got %v and %v", foreign, missing)
+	}
+	if err := m.Stop(t.Context(), stranger, info.ID, 0); err != nil {
+		t.Error(err)
+	}
+	if err := m.Signal(t.Context(), stranger, info.ID, "", syscall.SIGKILL); !errors.Is(err, ErrNotFound) {
+		t.Errorf("signal: %v", err)
+	}
+	if got := m.List(root, false); len(got) != 1 || got[0].State != Running {
+		t.Errorf("the bottle was touched: %+v", got)
+	}
+}

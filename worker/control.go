@@ -1,0 +1,147 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"bottled/secret"
+)
+
+// control serves the daemon on the worker's control socket. Only root is served:
+// the socket lies in a directory of root's, and the peer is asked for besides.
+func (e *enforcer) control(l net.Listener) error {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /stats", e.serveStats)
+	mux.HandleFunc("GET /allowlist", e.serveAllowlist)
+	mux.HandleFunc("PUT /table", e.serveTable)
+	mux.HandleFunc("GET /events", e.serveEvents)
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 4 << 10}
+	return server.Serve(rootOnly{l})
+}
+
+// rootOnly accepts connections of uid 0 and closes all others.
+type rootOnly struct{ net.Listener }
+
+func (l rootOnly) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if uid, err := peerUID(c); err == nil && uid == 0 {
+			return c, nil
+		}
+		c.Close()
+	}
+}
+
+func peerUID(c net.Conn) (uint32, error) {
+	u, ok := c.(*net.UnixConn)
+	if !ok {
+		return 0, errors.New("worker: not a Unix socket")
+	}
+	raw, err := u.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var cred *unix.Ucred
+	var credErr error
+	if err := raw.Control(func(fd uintptr) {
+		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	}); err != nil {
+		return 0, err
+	}
+	if credErr != nil {
+		return 0, credErr
+	}
+	return cred.Uid, nil
+}
+
+func (e *enforcer) serveStats(w http.ResponseWriter, _ *http.Request) {
+	t := e.table()
+	reply(w, Stats{
+		PID: os.Getpid(), Generation: t.Generation(), Routes: len(t.Routes()),
+		Connections: int64(e.proxy.Stats().Open), Dropped: e.events.Dropped(),
+	})
+}
+
+func (e *enforcer) serveAllowlist(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(e.table().AllowlistJSON())
+}
+
+// serveTable puts a new table in force, or leaves all as it was.
+func (e *enforcer) serveTable(w http.ResponseWriter, r *http.Request) {
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxHandoff))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	var u Update
+	err = json.Unmarshal(text, &u)
+	clear(text)
+	if err != nil {
+		http.Error(w, "the update is not valid JSON", http.StatusBadRequest)
+		return
+	}
+	if err := e.update(u); err != nil {
+		http.Error(w, err.Error(), http.StatusUnprocessableEntity)
+		return
+	}
+	w.WriteHeader(http.StatusOK)
+}
+
+// serveEvents streams the audit events, a JSON text a line, until the reader goes.
+// There is one reader, the daemon: two would each get a part.
+func (e *enforcer) serveEvents(w http.ResponseWriter, r *http.Request) {
+	flush := http.NewResponseController(w)
+	encoder := json.NewEncoder(w)
+	_ = flush.Flush()
+	for {
+		select {
+		case <-r.Context().Done():
+			return
+		case event := <-e.events.queue:
+			if encoder.Encode(event) != nil {
+				return
+			}
+			if len(e.events.queue) == 0 && flush.Flush() != nil {
+				return
+			}
+		}
+	}
+}
+
+func reply(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+// tokens makes secrets of the values of an update; one that cannot be injected is
+// an error that names its slot.
+func tokens(values map[string]string) (map[string]secret.Token, error) {
+	made := make(map[string]secret.Token, len(values))
+	for slot, value := range values {
+		t, err := secret.New([]byte(value))
+		if err != nil {
+			return nil, fmt.Errorf("token slot %q: %w", slot, err)
+		}
+		made[slot] = t
+	}
+	return made, nil
+}
+
+// stop ends the enforcer in order: no new connection, then none at all.
+func (e *enforcer) stop(ctx context.Context) {
+	_ = e.proxy.Shutdown(ctx)
+	_ = e.dns.Close()
+}
