@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 )
 
@@ -193,6 +195,17 @@ var acts = map[string]func(args []string) error{
 			return fmt.Errorf("not found")
 		}
 		return json.NewEncoder(os.Stdout).Encode(flow.Process)
+	},
+	"unpin": func(args []string) error {
+		// BPF_OBJ_GET, which every change by a pin begins with.
+		if l, err := link.LoadPinnedLink(args[0], nil); err == nil {
+			return l.Close()
+		}
+		m, err := ebpf.LoadPinnedMap(args[0], nil)
+		if err != nil {
+			return err
+		}
+		return m.Close()
 	},
 	"change": func([]string) error { return changeMap(3) },
 }

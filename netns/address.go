@@ -14,7 +14,7 @@ import (
 // those of the plan.
 func addresses(p Plan) []*net.IPNet {
 	nets := []*net.IPNet{{IP: net.IPv4(127, 0, 0, 1).To4(), Mask: net.CIDRMask(8, 32)}}
-	if p.Addr6.IsValid() {
+	if kernelHasIPv6() {
 		nets = append(nets, host(netip.IPv6Loopback()))
 	}
 	for _, a := range p.Addresses() {

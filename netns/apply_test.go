@@ -1,7 +1,9 @@
 package netns
 
 import (
+	"errors"
 	"flag"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -80,6 +82,27 @@ func TestApplyIsIdempotent(t *testing.T) {
 	if d := cmp.Diff(before, state(t, n)); d != "" {
 		t.Error(d)
 	}
+}
+
+// A plan without IPv6, as on a host that has none, leaves no IPv6 destination.
+func TestWithoutIPv6(t *testing.T) {
+	p := Default()
+	p.Addr6, p.Proxy6 = netip.Addr{}, netip.AddrPort{}
+	n := create(t, p)
+	l, err := n.Listen(p)
+	must(t, err)
+	defer l.Close()
+	if len(l.Files()) != 3 {
+		t.Errorf("%d listeners", len(l.Files()))
+	}
+	for to, want := range map[string]error{"[2001:db8::1]:443": unix.ENETUNREACH, "[::1]:443": unix.ECONNREFUSED} {
+		if _, err := dial(n, "tcp", to); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", to, err, want)
+		}
+	}
+	c, err := dial(n, "tcp", "192.0.2.1:443")
+	must(t, err)
+	c.Close()
 }
 
 // Whatever is changed is found by Diff, and undone by Apply.

@@ -75,9 +75,9 @@ func to(p netip.Prefix) []expr.Any {
 
 // own accepts what is to the bottle itself.
 func own(p Plan) []rule {
-	rules := []rule{join(to(netip.PrefixFrom(netip.AddrFrom4([4]byte{127}), 8)), accept())}
-	if p.Addr6.IsValid() {
-		rules = append(rules, join(to(netip.PrefixFrom(netip.IPv6Loopback(), 128)), accept()))
+	rules := []rule{
+		join(to(netip.PrefixFrom(netip.AddrFrom4([4]byte{127}), 8)), accept()),
+		join(to(netip.PrefixFrom(netip.IPv6Loopback(), 128)), accept()),
 	}
 	for _, a := range p.Addresses() {
 		rules = append(rules, join(to(netip.PrefixFrom(a, a.BitLen())), accept()))

@@ -8,7 +8,7 @@ import (
 // Plan is the desired state of a namespace. [Default] gives the usual one.
 type Plan struct {
 	// Addr4 and Addr6 are the bottle's own addresses, on loopback. Without one,
-	// connect(2) says ENETUNREACH. A zero Addr6 leaves IPv6 without routes.
+	// connect(2) says ENETUNREACH. Without an Addr6 there is no IPv6 beyond ::1.
 	Addr4, Addr6 netip.Addr
 
 	// Proxy4 and Proxy6 are where the transparent listeners are bound. They are
@@ -37,11 +37,17 @@ func Default() Plan {
 		Table:    100,
 		Priority: 1,
 	}
-	if _, err := os.Stat("/proc/sys/net/ipv6"); err == nil {
+	if kernelHasIPv6() {
 		p.Addr6 = netip.MustParseAddr("fd62:6f74:746c:6564::2")
 		p.Proxy6 = netip.MustParseAddrPort("[fd62:6f74:746c:6564::1]:1")
 	}
 	return p
+}
+
+// kernelHasIPv6 is false where the host was booted with ipv6.disable=1.
+func kernelHasIPv6() bool {
+	_, err := os.Stat("/proc/sys/net/ipv6")
+	return err == nil
 }
 
 // Addresses returns the bottle's own addresses.

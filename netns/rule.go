@@ -29,9 +29,9 @@ func rules(p Plan, family int) []netlink.Rule {
 	return list
 }
 
-// families are those of which the kernel has rules and routes.
-func families(p Plan) []int {
-	if p.Addr6.IsValid() {
+// families are those of which the kernel has rules.
+func families() []int {
+	if kernelHasIPv6() {
 		return []int{unix.AF_INET, unix.AF_INET6}
 	}
 	return []int{unix.AF_INET}
@@ -39,7 +39,7 @@ func families(p Plan) []int {
 
 func wantRules(p Plan) []string {
 	var lines []string
-	for _, family := range families(p) {
+	for _, family := range families() {
 		for _, r := range rules(p, family) {
 			lines = append(lines, ruleLine(r))
 		}
@@ -63,7 +63,7 @@ func haveRules(k *kernel) ([]string, error) {
 
 func listRules(k *kernel) ([]netlink.Rule, error) {
 	var all []netlink.Rule
-	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
+	for _, family := range families() {
 		list, err := dump(func() ([]netlink.Rule, error) { return k.route.RuleList(family) })
 		if err != nil {
 			return nil, err
@@ -114,7 +114,7 @@ func fixRules(k *kernel, p Plan) error {
 			return fmt.Errorf("remove %s: %w", line, err)
 		}
 	}
-	for _, family := range families(p) {
+	for _, family := range families() {
 		for _, r := range rules(p, family) {
 			if slices.Contains(have, ruleLine(r)) {
 				continue
