@@ -85,7 +85,8 @@ func (a actor) runAlone(t *testing.T, probe, target string) error {
 func (a actor) start(t *testing.T) *agent {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = []string{agentEnv + "=1"}
+	// The runtime's own signals would interrupt a probe's connect(2).
+	cmd.Env = []string{agentEnv + "=1", "GODEBUG=asyncpreemptoff=1"}
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = new(syscall.SysProcAttr)
 	if a.cg != nil {

@@ -24,7 +24,7 @@ func TestAttackEachHookAlone(t *testing.T) {
 		hook    bpf.Hook
 		attacks []struct{ id, probe, family string }
 	}{
-		{bpf.Connect4, []struct{ id, probe, family string }{{"T01", "tcp", "4"}, {"K10", "tcp-fastopen", "4"}, {"T12", "udp-connected", "4"}}},
+		{bpf.Connect4, []struct{ id, probe, family string }{{"T01", "tcp", "4"}, {"K45", "io-uring", "4"}, {"K10", "tcp-fastopen", "4"}, {"T12", "udp-connected", "4"}}},
 		{bpf.Connect6, []struct{ id, probe, family string }{{"T01", "tcp", "6"}, {"K52", "tcp-mapped", "4"}, {"T12", "udp-connected", "6"}}},
 		{bpf.Sendmsg4, []struct{ id, probe, family string }{{"T12", "udp", "4"}, {"K52", "udp-mapped", "4"}}},
 		{bpf.Sendmsg6, []struct{ id, probe, family string }{{"T12", "udp", "6"}}},

@@ -162,6 +162,60 @@ func TestAttackStaleFlow(t *testing.T) {
 	}
 }
 
+// Whatever the port, the connection is taken, with the port that was asked for.
+func TestAttackEveryPort(t *testing.T) {
+	w := newWire(t)
+	bottle, plan := newBottle(t)
+	listeners, err := bottle.Listen(plan)
+	must(t, err)
+	defer listeners.Close()
+	for i, family := range []struct{ name, lowest string }{{"IPv4", "192.0.2.1"}, {"IPv6", "2001:db8:ffff::1"}} {
+		listener, err := net.FileListener(listeners.TCP[i])
+		must(t, err)
+		taken := make(map[uint16]bool)
+		accepting := make(chan struct{})
+		go func() {
+			defer close(accepting)
+			for {
+				conn, err := listener.Accept()
+				if err != nil {
+					return
+				}
+				local := conn.LocalAddr().(*net.TCPAddr).AddrPort()
+				taken[local.Port()] = local.Addr().String() == family.lowest
+				conn.Close()
+			}
+		}()
+		to := netip.MustParseAddr(family.lowest)
+		attack.Stopped(t, "T01", "sweep of the ports over "+family.name,
+			func(t *testing.T) error {
+				err := actor{ns: w.ns}.run(t, "tcp", netip.AddrPortFrom(to, 26).String())
+				return errors.Join(err, silent(!w.saw(to, 2*time.Second)))
+			},
+			func(t *testing.T) error {
+				w.forget()
+				if err := (actor{ns: bottle}).run(t, "sweep", netip.AddrPortFrom(to, 1).String()); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(100 * time.Millisecond)
+				listener.Close()
+				<-accepting
+				for port, right := range taken {
+					if !right {
+						t.Errorf("port %d was taken for another address", port)
+					}
+				}
+				if len(taken) < 5000 {
+					t.Errorf("only %d ports were taken", len(taken))
+				}
+				if w.saw(to, 0) {
+					return nil
+				}
+				return fmt.Errorf("%d ports, all taken by the listener", len(taken))
+			})
+	}
+}
+
 // canaryService counts who connects.
 type canaryService struct {
 	addr string

@@ -42,6 +42,7 @@ var escapes = []struct {
 	{"K30", "UDP to a multicast name service port", "udp", 4, 5353, false},
 	{"K31", "marks of a proxy", "mark", 4, 9000, true},
 	{"K33", "a chosen interface", "device", 4, 9000, true},
+	{"K45", "connection through io_uring", "io-uring", 4, 9000, false},
 	{"K52", "TCP to a mapped address", "tcp-mapped", 4, 9000, false},
 	{"K52", "UDP to a mapped address", "udp-mapped", 4, 9000, false},
 	{"K55", "TCP repair", "repair", 4, 9000, true},

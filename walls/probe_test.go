@@ -45,6 +45,8 @@ var probes = map[string]func(target string) error{
 	"repair":           repair,
 	"flush":            flush,
 	"reconnect":        reconnect,
+	"io-uring":         uring,
+	"sweep":            sweep,
 }
 
 var canary = []byte("canary-canary-canary")
@@ -414,6 +416,31 @@ func reconnect(target string) error {
 			time.Sleep(time.Duration(i%4) * time.Millisecond) // some are looked up in time
 		}
 		unix.Close(fd)
+	}
+	return nil
+}
+
+// sweep connects to every 13th port, and to those that have a meaning to filters.
+func sweep(target string) error {
+	a, family, _ := address(target)
+	for port := 1; port < 1<<16; port++ {
+		switch port {
+		case 22, 25, 80, 443, 853, 2375, 5432, 6443, 8080, 9418, 65535:
+		default:
+			if port%13 != 0 {
+				continue
+			}
+		}
+		_, _, to := address(netip.AddrPortFrom(a.Addr(), uint16(port)).String())
+		fd, err := socket(family, unix.SOCK_STREAM, 0)
+		if err != nil {
+			return err
+		}
+		err = connect(fd, to)
+		unix.Close(fd)
+		if err != nil {
+			return fmt.Errorf("port %d: %w", port, err)
+		}
 	}
 	return nil
 }
