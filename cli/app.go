@@ -27,6 +27,7 @@ type DaemonOptions struct {
 	Socket   string
 	StateDir string // "" is the daemon's default
 	AuditLog string // "" is none
+	Resolver string // "" is the host's configuration
 	Log      *slog.Logger
 	Private  bool // for one process, beside the service
 }

@@ -92,7 +92,7 @@ func (a *App) attached(ctx context.Context, signals <-chan os.Signal, terminal b
 	relay := make(chan error, 1)
 	go func() { relay <- streams.relay(relaying) }()
 
-	exit, err := p.wait(ctx, s.id)
+	exit, err := patiently(ctx, func(ctx context.Context) (api.Exit, error) { return p.wait(ctx, s.id) })
 	stop()
 	err = errors.Join(err, <-relay)
 	if err != nil {

@@ -20,7 +20,7 @@ func (a *App) doctor(args []string) (int, error) {
 		return 0, usagef("%q is one argument too many", f.Arg(0))
 	}
 	ctx := context.Background()
-	c, release, err := a.connect(ctx, *socket)
+	c, release, err := a.connect(ctx, *socket, "")
 	if err != nil {
 		return 0, err
 	}

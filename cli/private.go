@@ -13,7 +13,7 @@ import (
 
 // connect returns a client of the daemon; where none listens and this is root, of
 // one that is served by this process until release is called.
-func (a *App) connect(ctx context.Context, socket string) (c *client.Client, release func(), err error) {
+func (a *App) connect(ctx context.Context, socket, resolver string) (c *client.Client, release func(), err error) {
 	c = client.New(socket)
 	_, err = c.Version(ctx)
 	switch {
@@ -24,19 +24,19 @@ func (a *App) connect(ctx context.Context, socket string) (c *client.Client, rel
 		return nil, nil, err
 	}
 	c.Close()
-	return a.servePrivately(ctx)
+	return a.servePrivately(ctx, resolver)
 }
 
 // servePrivately starts a daemon of this process's own, on a socket that only root
 // can reach.
-func (a *App) servePrivately(ctx context.Context) (*client.Client, func(), error) {
+func (a *App) servePrivately(ctx context.Context, resolver string) (*client.Client, func(), error) {
 	dir, err := os.MkdirTemp("/run", "bottled-run-")
 	if err != nil {
 		return nil, nil, fmt.Errorf("a place for the socket: %w", err)
 	}
 	socket := filepath.Join(dir, "bottled.sock")
 	d, err := a.NewDaemon(DaemonOptions{
-		Socket: socket, Private: true,
+		Socket: socket, Private: true, Resolver: resolver,
 		Log: slog.New(slog.NewTextHandler(a.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
 	})
 	if err != nil {

@@ -24,6 +24,7 @@ func (a *App) run(args []string) (int, error) {
 	userName := f.String("user", "", "")
 	terminal, noTerminal := f.Bool("t", false, ""), f.Bool("T", false, "")
 	socket := a.socketFlag(f)
+	resolver := f.String("resolver", "", "")
 	var env stringsFlag
 	f.Var(&env, "env", "")
 	if err := parse(f, args); err != nil {
@@ -79,7 +80,7 @@ func (a *App) run(args []string) (int, error) {
 	defer signal.Stop(relayed)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	c, release, err := a.connect(ctx, *socket)
+	c, release, err := a.connect(ctx, *socket, *resolver)
 	if err != nil {
 		return 0, err
 	}

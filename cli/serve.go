@@ -18,6 +18,7 @@ func (a *App) daemon(args []string) (int, error) {
 	f.StringVar(&o.Socket, "socket", api.DefaultSocket, "")
 	f.StringVar(&o.StateDir, "state-dir", "", "")
 	f.StringVar(&o.AuditLog, "audit-log", "", "")
+	f.StringVar(&o.Resolver, "resolver", "", "")
 	var level slog.Level
 	f.TextVar(&level, "log-level", slog.LevelInfo, "")
 	if err := parse(f, args); err != nil {

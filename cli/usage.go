@@ -32,6 +32,8 @@ read-only, can write to the working directory, and reaches what the manifest all
   --detach          print the bottle's id and leave it running
   --user NAME       (root only) run as this user; default: who called sudo, else
                     an unprivileged uid of the bottle's own
+  --resolver A:P    (root, without a daemon) the DNS server that upstream names are
+                    looked up at; default: the host's
   --socket PATH     the daemon's socket; default: $BOTTLED_SOCKET, else
                     /run/bottled/bottled.sock
 
@@ -118,6 +120,8 @@ SIGTERM and SIGINT end it; bottles go on without it.
                      that the service manager passes goes before it.
   --state-dir DIR    where to keep what outlives the daemon; default /run/bottled
   --audit-log FILE   where to write what bottles asked for and got
+  --resolver A:P     the DNS server that upstream names are looked up at; default:
+                     the host's
   --log-level LEVEL  debug, info, warn or error; default info
 `
 

@@ -29,7 +29,7 @@ _bottled() {
 	stop) words="--grace --socket $(_bottled_names)" ;;
 	routes) words="check explain show update --manifest --method --bottle --json --socket $(_bottled_names)" ;;
 	doctor | version) words="--json --socket" ;;
-	daemon) words="--socket --state-dir --audit-log --log-level" ;;
+	daemon) words="--socket --state-dir --audit-log --resolver --log-level" ;;
 	completion) words="bash zsh fish" ;;
 	help) words="run exec ls inspect stop routes doctor daemon completion version" ;;
 	esac

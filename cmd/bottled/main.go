@@ -20,7 +20,9 @@ func main() {
 	app := &cli.App{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(),
 		NewDaemon: func(o cli.DaemonOptions) (cli.Daemon, error) {
-			return daemon.New(daemon.Options{Socket: o.Socket, StateDir: o.StateDir, AuditLog: o.AuditLog, Log: o.Log, Private: o.Private})
+			return daemon.New(daemon.Options{
+				Socket: o.Socket, StateDir: o.StateDir, AuditLog: o.AuditLog, Resolver: o.Resolver, Log: o.Log, Private: o.Private,
+			})
 		},
 	}
 	os.Exit(app.Main(os.Args[1:]))
