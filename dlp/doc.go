@@ -1,0 +1,44 @@
+// Package dlp judges what leaves a bottle: whether the method, the authority, the
+// path, a header, a body, a trailer or a WebSocket frame of a request carries a
+// secret. It knows nothing of HTTP; the caller names the parts and feeds them.
+//
+// An [Engine] is the compiled rules of one bottle. For each request it makes a
+// [Scan]:
+//
+//	scan := engine.Scan(route)
+//	defer scan.Close()
+//	path = scan.Field(dlp.Path, "", path)
+//	for name, value := range header { … scan.Field(dlp.Header, name, value) }
+//	body = dlp.NewGate(scan, body, dlp.BodyOptions{Type: contentType, Encoding: contentEncoding})
+//	if err := scan.Err(); err != nil { refuse, with err.Error() for the agent }
+//
+// The [Gate] releases a byte only when nothing that is decided later can still
+// need it, so that an upstream never holds a whole secret. Frames of a WebSocket go
+// through [Scan.Messages].
+//
+// # What is looked for
+//
+//   - Rules ([bottled/dlp/rules]): shapes of tokens, with entropy floors. Rules of
+//     high confidence block by default, generic ones warn.
+//   - Secrets of the bottle itself: their values and canaries, in every usual
+//     encoding and with any punctuation strewn in. They always block.
+//   - Patterns of the operator; payment cards (Luhn) and IBANs (mod 97).
+//
+// # How
+//
+// Every part is a view, a window over a stream. One automaton finds the keywords of
+// all rules in a single pass and regular expressions run only around a hit. A
+// second automaton, which passes over everything but letters and digits, finds the
+// bottle's secrets. What a view holds encoded (base64, base32, hex, escapes and
+// look-alikes, compressed data) becomes a view in turn, [Limits].Depth times. What
+// is split over values of JSON, forms, multipart, queries and headers is joined in
+// the order of the document and seen by a view of its own.
+//
+// Memory is bounded whatever is fed. Work is too: a request that would cost more,
+// inflates too much or hides behind its encoding is refused ([Refusal]).
+//
+// # What is not found
+//
+// Encryption, and any encoding made up for the purpose: only narrow routes help.
+// Of a git pack the whole objects are seen, but a delta carries only its own bytes.
+package dlp

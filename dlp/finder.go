@@ -1,0 +1,188 @@
+package dlp
+
+import "bottled/dlp/decode"
+
+// finder looks for text in one alphabet and opens views of what it decodes to, one
+// for each phase.
+type finder struct {
+	alphabet *decode.Alphabet
+	least    int   // characters in a row that are worth decoding
+	at       int64 // how far the view has been looked through
+	open     bool  // in a run
+	piece    int   // characters of the run since its last gap
+	phases   [8]phase
+}
+
+type phase struct {
+	radix decode.Radix
+	view  *view
+}
+
+// finders is what every view starts with. The shortest token a rule knows has some
+// twenty characters; a shorter secret of the bottle is found without decoding.
+var finders = [4]finder{
+	{alphabet: decode.Base64, least: 20},
+	{alphabet: decode.Hex, least: 32},
+	{alphabet: decode.Base32, least: 32},
+	{alphabet: decode.Lower, least: 32},
+}
+
+const (
+	gapMost   = 8   // bytes between two pieces of a run
+	pieceLess = 16  // characters that must stand on one side of a gap
+	runShort  = 256 // characters of a run that are first looked at in one go
+)
+
+// run looks through the buffer from where it stopped.
+func (v *view) run(f *finder, at stage) {
+	b, i := v.buf, int(f.at-v.base)
+	for v.s.err == nil {
+		if !f.open {
+			start, ok := f.next(b, i)
+			if i = start; !ok {
+				break
+			}
+			j := f.skip(b, i, runShort+1)
+			if j <= runShort {
+				ahead, wait := v.ahead(f, i, j, at)
+				if wait {
+					break
+				}
+				if !v.promising(f, ahead) {
+					i += j
+					continue
+				}
+			}
+			f.begin(v, v.base+int64(i))
+		}
+		n := f.skip(b, i, len(b))
+		v.feed(f, b[i:i+n])
+		f.piece += n
+		if i += n; i == len(b) && at != final {
+			break
+		}
+		next, ok, wait := f.gap(b, i, at)
+		if wait {
+			break
+		}
+		if !ok {
+			f.close()
+			continue
+		}
+		i, f.piece = next, 0
+	}
+	f.at = v.base + int64(i)
+}
+
+// next returns the start of the first run at or after i that is long enough, or
+// where to look next time. It looks at the last character a run would need first,
+// so that it skips most of a text.
+func (f *finder) next(b []byte, i int) (int, bool) {
+	for i+f.least <= len(b) {
+		j := i + f.least - 1
+		for j >= i && f.alphabet.Has(b[j]) {
+			j--
+		}
+		if j < i {
+			return i, true
+		}
+		i = j + 1
+	}
+	return i, false
+}
+
+// skip counts characters of the alphabet at b[i:], at most most.
+func (f *finder) skip(b []byte, i, most int) int {
+	n := 0
+	for i+n < len(b) && n < most && f.alphabet.Has(b[i+n]) {
+		n++
+	}
+	return n
+}
+
+// gap says where the run goes on after something else at b[i:], a line break or any
+// other delimiter: if a long piece stands before it or behind it. It asks to wait if
+// that is not to be seen yet.
+func (f *finder) gap(b []byte, i int, at stage) (next int, ok, wait bool) {
+	j := i
+	for j < len(b) && j-i < gapMost && !f.alphabet.Has(b[j]) {
+		if b[j] == '\\' && j+1 < len(b) && (b[j+1] == 'n' || b[j+1] == 'r' || b[j+1] == 't') {
+			j++
+		}
+		j++
+	}
+	if j+pieceLess > len(b) && at != final {
+		return i, false, true
+	}
+	n := f.skip(b, j, pieceLess)
+	return j, n == pieceLess || n > 0 && f.piece >= pieceLess, false
+}
+
+// ahead collects the run that begins with j characters at b[i:], beyond its gaps,
+// as far as a token that begins in it can reach. It asks to wait if that is not
+// there yet.
+func (v *view) ahead(f *finder, i, j int, at stage) (run []byte, wait bool) {
+	b := v.buf
+	v.scratch = append(v.scratch[:0], b[i:i+j]...)
+	for f.piece = j; len(v.scratch) <= runShort; {
+		if i += j; i == len(b) {
+			return v.scratch, at == more
+		}
+		next, ok, wait := f.gap(b, i, at)
+		if wait || !ok {
+			return v.scratch, wait && at == more
+		}
+		i, j = next, f.skip(b, next, runShort)
+		f.piece = j
+		v.scratch = append(v.scratch, b[i:i+j]...)
+	}
+	return v.scratch, false
+}
+
+// promising reports whether a short run decodes to anything worth a view: enough
+// text for a token, or the signature of compressed data. Most long names and paths
+// do not.
+func (v *view) promising(f *finder, run []byte) bool {
+	v.s.spend(len(run) * f.alphabet.Phases)
+	if f.alphabet == decode.Base64 {
+		return decode.Base64Text(run)
+	}
+	for p := range f.alphabet.Phases {
+		r := decode.NewRadix(f.alphabet, p)
+		if decode.Text(r.Append(nil, run)) {
+			return true
+		}
+	}
+	return false
+}
+
+func (f *finder) begin(v *view, at int64) {
+	f.open, f.piece = true, 0
+	for p := range f.alphabet.Phases {
+		f.phases[p] = phase{radix: decode.NewRadix(f.alphabet, p), view: v.child(f.alphabet.Name, at)}
+	}
+}
+
+// feed decodes a piece of the run into the views of all phases.
+func (v *view) feed(f *finder, p []byte) {
+	const step = 4 << 10
+	for i := 0; i < len(p) && v.s.err == nil; i += step {
+		part := p[i:min(i+step, len(p))]
+		v.s.spend(len(part) * f.alphabet.Phases)
+		for k := range f.alphabet.Phases {
+			ph := &f.phases[k]
+			v.scratch = ph.radix.Append(v.scratch[:0], part)
+			ph.view.write(v.scratch)
+		}
+	}
+}
+
+func (f *finder) close() {
+	f.open = false
+	for i := range f.phases {
+		if c := f.phases[i].view; c != nil {
+			f.phases[i].view = nil
+			c.finish()
+		}
+	}
+}

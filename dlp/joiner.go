@@ -1,0 +1,99 @@
+package dlp
+
+import "bottled/dlp/decode"
+
+// edge is how many bytes of a value's beginning and end are joined to its
+// neighbours: a secret cut in two has its halves there.
+const edge = 256
+
+// joiner puts values together that stand apart in a request, so that a secret
+// split over them stands in one piece. Of a long text only the first and the last
+// word can be part of one.
+type joiner struct {
+	s     *Scan
+	view  *view
+	dirty bool
+	spare piece
+}
+
+// piece is a value on its way to a joiner.
+type piece struct {
+	head  []byte // its first word, at most edge bytes
+	tail  []byte // its last word
+	ended bool   // the first word is over
+	long  bool   // and was longer than head
+}
+
+func (p *piece) reset() { *p = piece{head: p.head[:0], tail: p.tail[:0]} }
+
+func (p *piece) write(b []byte) {
+	if !p.ended {
+		n := 0
+		for n < len(b) && wordByte[b[n]] {
+			n++
+		}
+		take := min(n, edge-len(p.head))
+		p.head = append(p.head, b[:take]...)
+		p.long = p.long || take < n
+		p.ended = n < len(b)
+	}
+	n := 0
+	for n < len(b) && n < edge && wordByte[b[len(b)-1-n]] {
+		n++
+	}
+	if n < len(b) {
+		p.tail = append(p.tail[:0], b[len(b)-n:]...)
+		return
+	}
+	p.tail = append(p.tail, b...)
+	if over := len(p.tail) - edge; over > 0 {
+		p.tail = p.tail[:copy(p.tail, p.tail[over:])]
+	}
+}
+
+var wordByte = func() (t [256]bool) {
+	for i := range 256 {
+		c := byte(i)
+		t[i] = decode.Token(c) || c >= 0x80 || c == '%' || c == '\\' || c == '&' || c == ';' || c == '#' || c == 0
+	}
+	return
+}()
+
+// take joins p to what was joined before.
+func (j *joiner) take(p *piece) {
+	if len(p.head) == 0 && len(p.tail) == 0 || j.s.err != nil {
+		return
+	}
+	if j.view == nil {
+		j.view = j.s.view(Joined, "", 0, "")
+		j.view.joined = true
+	}
+	j.view.write(p.head)
+	if p.ended || p.long {
+		j.view.write([]byte{'\n'})
+		j.view.write(p.tail)
+	}
+	j.dirty = true
+}
+
+// add joins a value that is there in one piece.
+func (j *joiner) add(value []byte) {
+	j.spare.reset()
+	j.spare.write(value)
+	j.take(&j.spare)
+}
+
+// judge looks at all that was joined.
+func (j *joiner) judge() {
+	if j.dirty && j.view != nil {
+		j.dirty = false
+		j.view.sync(true)
+	}
+}
+
+func (j *joiner) close() {
+	if j.view != nil {
+		j.view.finish()
+		j.view = nil
+	}
+}

@@ -1,0 +1,250 @@
+package dlp
+
+import (
+	"slices"
+	"strings"
+)
+
+// Scan judges one request, or one WebSocket connection. It must be closed, and is
+// not safe for concurrent use.
+type Scan struct {
+	e      *Engine
+	route  string
+	values joiner // values in the order of the document
+	keys   joiner // keys of JSON objects, likewise
+
+	fed      int64 // bytes given to bodies and messages
+	mark     int64 // fed, before the piece in hand
+	work     int64
+	inflated int64
+	open     []*stream // compressed streams that go on
+	findings []Finding
+	spans    []span // to overwrite, of the part in hand
+	err      error  // the first Refusal or BlockedError
+	closed   bool
+	messages [2]*view
+}
+
+// span is a match in a part, in bytes from its start.
+type span struct{ from, to int64 }
+
+// Scan starts to judge a request that goes by the named route.
+func (e *Engine) Scan(route string) *Scan {
+	s := &Scan{e: e, route: route}
+	s.values.s, s.keys.s = s, s
+	return s
+}
+
+// Err returns nil while the request may go on: the reason of a block
+// (*[BlockedError]) or of a refusal (*[Refusal]) otherwise.
+//
+// It also judges what has been joined so far, so ask once per head and not per
+// field.
+func (s *Scan) Err() error {
+	if !s.closed {
+		s.values.judge()
+		s.keys.judge()
+	}
+	return s.err
+}
+
+// Field judges one short part and returns its value, in which matches of rules in
+// mode [Redact] are overwritten with asterisks. Name is that of the header or
+// trailer, else empty. Parts are to be given in the order in which they are sent:
+// secrets split over them are put together.
+func (s *Scan) Field(kind Kind, name, value string) string {
+	if s.stopped() {
+		return value
+	}
+	text, skip := value, 0
+	if name != "" {
+		s.part(kind, "", name) // a finding there must not repeat the name
+		text = name + ": " + value
+		skip = len(text) - len(value)
+	}
+	s.spans = s.spans[:0]
+	s.part(kind, name, text)
+	s.join(kind, name, value)
+	if len(s.spans) == 0 {
+		return value
+	}
+	clean := []byte(text)
+	for _, p := range s.spans {
+		for i := p.from; i < p.to; i++ {
+			clean[i] = '*'
+		}
+	}
+	if string(clean[:skip]) != text[:skip] {
+		s.block(s.findings[len(s.findings)-1]) // a header cannot be renamed
+		return value
+	}
+	return string(clean[skip:])
+}
+
+func (s *Scan) part(kind Kind, name, text string) {
+	v := s.view(kind, name, 0, "")
+	v.write([]byte(text))
+	v.finish()
+}
+
+// join hands the values of a part on, piece by piece.
+func (s *Scan) join(kind Kind, name, value string) {
+	cut := ""
+	switch {
+	case kind == Path:
+		cut = "/"
+	case kind == Query:
+		cut = "&;"
+	case strings.EqualFold(name, "cookie"):
+		cut = ";"
+	}
+	for _, piece := range strings.FieldsFunc(value, func(r rune) bool { return strings.ContainsRune(cut, r) }) {
+		if cut == "&;" || cut == ";" {
+			if _, v, ok := strings.Cut(piece, "="); ok {
+				piece = v
+			}
+		}
+		s.values.add([]byte(strings.TrimSpace(piece)))
+	}
+}
+
+// Messages judges a piece of WebSocket data, unmasked and decompressed, before it
+// is sent on: what it and all pieces before it hold. Pieces may be fragments. Kind
+// is [Message] for text, binary and continuation frames, [Control] for the others.
+func (s *Scan) Messages(kind Kind, p []byte) error {
+	i := 0
+	if kind == Control {
+		i = 1
+	}
+	if s.messages[i] == nil {
+		s.messages[i] = s.view(kind, "", 0, "")
+	}
+	if s.feed(len(p)) {
+		s.spans = s.spans[:0]
+		s.messages[i].write(p)
+		s.messages[i].sync(true)
+		if len(s.spans) > 0 {
+			s.block(s.findings[len(s.findings)-1]) // the pieces before are gone
+		}
+	}
+	return s.err
+}
+
+// Close ends the scan and returns its verdict. Closing again returns it again.
+func (s *Scan) Close() Verdict {
+	if !s.closed {
+		for _, v := range s.messages {
+			if v != nil {
+				v.finish()
+			}
+		}
+		s.values.close()
+		s.keys.close()
+		s.closed = true
+		for _, in := range slices.Clone(s.open) {
+			in.drop()
+		}
+	}
+	v := Verdict{Action: Pass, Findings: s.findings}
+	switch err := s.err.(type) {
+	case *Refusal:
+		v.Action, v.Refusal = Refuse, err
+	case *BlockedError:
+		v.Action = Blocked
+	default:
+		if slices.ContainsFunc(s.findings, func(f Finding) bool { return f.Mode == Redact }) {
+			v.Action = Redacted
+		}
+	}
+	return v
+}
+
+func (s *Scan) stopped() bool {
+	if s.closed {
+		s.refuse(Ended, "it was fed after its end")
+	}
+	return s.err != nil
+}
+
+// feed counts n bytes that come in and reports whether to go on.
+func (s *Scan) feed(n int) bool {
+	if s.stopped() {
+		return false
+	}
+	s.mark = s.fed
+	s.fed += int64(n)
+	if s.fed > s.e.limits.Body {
+		s.refuse(TooLarge, "the body is longer than the limit; send it in parts")
+	}
+	return s.err == nil
+}
+
+// spend counts work and refuses when there was too much of it.
+func (s *Scan) spend(n int) {
+	s.work += int64(n)
+	if s.work > 64<<20+s.e.limits.Work*s.fed {
+		s.refuse(TooMuchWork, "looking through it would take too long")
+	}
+}
+
+// inflate counts decompressed bytes.
+func (s *Scan) inflate(n int) {
+	s.inflated += int64(n)
+	if s.inflated > 8<<20+s.e.limits.Ratio*s.fed {
+		s.refuse(DecodedTooMuch, "it decompresses to far more than was sent; send it uncompressed")
+	}
+}
+
+func (s *Scan) refuse(reason Reason, detail string) {
+	if s.err == nil {
+		s.err = &Refusal{Reason: reason, Detail: detail}
+	}
+}
+
+func (s *Scan) block(f Finding) {
+	if s.err == nil {
+		f.Mode = Block
+		s.err = &BlockedError{Finding: f}
+	}
+}
+
+// found records a match of r in v and says what to do about it.
+func (s *Scan) found(v *view, r *rule, match []byte, from int64, confirmed bool) {
+	if s.err != nil {
+		return
+	}
+	f := Finding{Rule: r.id, Class: r.class, Mode: r.mode, Kind: v.kind, Name: v.name, Offset: v.origin,
+		Via: v.via, Confirmed: confirmed, Fingerprint: s.e.fingerprint(r.id, match)}
+	if v.plain() {
+		f.Offset = from
+	}
+	if s.exempted(f) {
+		return
+	}
+	if f.Mode == Redact {
+		if v.plain() {
+			s.spans = append(s.spans, span{from, from + int64(len(match))})
+		} else {
+			f.Mode = Block
+		}
+	}
+	known := slices.ContainsFunc(s.findings, func(o Finding) bool {
+		return o.Rule == f.Rule && o.Fingerprint == f.Fingerprint && o.Mode >= f.Mode
+	})
+	if !known && (len(s.findings) < s.e.limits.Findings || f.Mode == Block) {
+		s.findings = append(s.findings, f)
+	}
+	if f.Mode == Block {
+		s.block(f)
+	}
+}
+
+func (s *Scan) exempted(f Finding) bool {
+	for _, x := range s.e.exempt {
+		if (x.Rule == "" || x.Rule == f.Rule) && (x.Route == "" || x.Route == s.route) &&
+			(x.Fingerprint == "" || x.Fingerprint == f.Fingerprint) {
+			return true
+		}
+	}
+	return false
+}
