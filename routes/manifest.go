@@ -30,6 +30,8 @@ type Manifest struct {
 	DLP DLP
 
 	Bottle Settings
+
+	name string // for the warnings
 }
 
 // A ManifestRoute is a route and what only the launching side needs of it.
@@ -59,6 +61,7 @@ func ParseManifest(name string, data []byte) (*Manifest, error) {
 	if r.conflicts(m); len(r.problems) > 0 {
 		return nil, r.err()
 	}
+	m.name = name
 	return m, nil
 }
 

@@ -82,11 +82,6 @@ func (p PathPattern) String() string {
 	return "/" + s
 }
 
-// ambiguous explains which part of a path different programs read differently.
-type ambiguous string
-
-func (a ambiguous) Error() string { return string(a) }
-
 // CheckPath reports whether every program reads the path in the same way: no
 // reading of it, decoded once or twice, with dot segments resolved, with
 // parameters cut off or with backslashes as slashes, has other segments than the
@@ -97,7 +92,7 @@ func (a ambiguous) Error() string { return string(a) }
 // allowed.
 func CheckPath(path string) error {
 	if path == "" || path[0] != '/' {
-		return ambiguous("it does not begin with a slash")
+		return errors.New("it does not begin with a slash")
 	}
 	start := 1
 	for i := 1; i < len(path); i++ {
@@ -108,7 +103,7 @@ func CheckPath(path string) error {
 				return err
 			}
 			if i == start {
-				return ambiguous("it holds an empty segment (//), which some servers drop")
+				return errors.New("it holds an empty segment (//), which some servers drop")
 			}
 			start = i + 1
 		case c == '%':
@@ -117,13 +112,13 @@ func CheckPath(path string) error {
 			}
 			i += 2
 		case c == '\\':
-			return ambiguous(`it holds a backslash, which some servers read as a slash`)
+			return errors.New(`it holds a backslash, which some servers read as a slash`)
 		case c == ';':
-			return ambiguous(`it holds a semicolon, at which some servers cut the segment`)
+			return errors.New(`it holds a semicolon, at which some servers cut the segment`)
 		case c >= 0x80:
-			return ambiguous(fmt.Sprintf("it holds the byte 0x%02x, beyond ASCII, which some servers fold into an ASCII character", c))
+			return fmt.Errorf("it holds the byte 0x%02x, beyond ASCII, which some servers fold into an ASCII character", c)
 		case !isPathByte(c):
-			return ambiguous(fmt.Sprintf("it holds %q, which some programs encode and others do not", string(rune(c))))
+			return fmt.Errorf("it holds %q, which some programs encode and others do not", string(rune(c)))
 		}
 	}
 	return checkSegment(path[start:])
@@ -140,21 +135,21 @@ func isPathByte(c byte) bool {
 func checkEscape(path string, i int) error {
 	c, ok := unescape(path, i)
 	if !ok {
-		return ambiguous("it holds a % that begins no escape")
+		return errors.New("it holds a % that begins no escape")
 	}
 	switch {
 	case c == '/' || c == '\\':
-		return ambiguous(fmt.Sprintf("it holds %s, an encoded slash or backslash, which some servers read as a slash", path[i:i+3]))
+		return fmt.Errorf("it holds %s, an encoded slash or backslash, which some servers read as a slash", path[i:i+3])
 	case c == '.':
-		return ambiguous(fmt.Sprintf("it holds %s, an encoded dot, which some servers read as a dot segment", path[i:i+3]))
+		return fmt.Errorf("it holds %s, an encoded dot, which some servers read as a dot segment", path[i:i+3])
 	case c == '%':
-		return ambiguous(fmt.Sprintf("it holds %s, an encoded percent sign, which some servers decode twice", path[i:i+3]))
+		return fmt.Errorf("it holds %s, an encoded percent sign, which some servers decode twice", path[i:i+3])
 	case c == ';' || c == '?' || c == '#':
-		return ambiguous(fmt.Sprintf("it holds %s, at which some servers cut the path once it is decoded", path[i:i+3]))
+		return fmt.Errorf("it holds %s, at which some servers cut the path once it is decoded", path[i:i+3])
 	case c < 0x20 || c == 0x7f:
-		return ambiguous(fmt.Sprintf("it holds %s, an encoded control character", path[i:i+3]))
+		return fmt.Errorf("it holds %s, an encoded control character", path[i:i+3])
 	case c >= 0x80:
-		return ambiguous(fmt.Sprintf("it holds %s, a byte beyond ASCII, which some servers fold into an ASCII character", path[i:i+3]))
+		return fmt.Errorf("it holds %s, a byte beyond ASCII, which some servers fold into an ASCII character", path[i:i+3])
 	}
 	return nil
 }
@@ -165,10 +160,10 @@ func checkSegment(s string) error {
 		return nil
 	}
 	if s == "." || s == ".." {
-		return ambiguous("it holds a dot segment, which some servers resolve and others do not")
+		return errors.New("it holds a dot segment, which some servers resolve and others do not")
 	}
 	if s[len(s)-1] == '.' || strings.HasSuffix(s, "%20") || strings.HasPrefix(s, "%20") {
-		return ambiguous(fmt.Sprintf("its segment %q ends in a dot or has a space at an end, which some servers trim", clip(s)))
+		return fmt.Errorf("its segment %q ends in a dot or has a space at an end, which some servers trim", clip(s))
 	}
 	return nil
 }

@@ -107,9 +107,10 @@ func cutParameters(s string) string {
 func trimSegments(s string) string {
 	segments := strings.Split(s, "/")
 	for i, seg := range segments {
-		if seg != "." && seg != ".." {
-			segments[i] = strings.TrimLeft(strings.TrimRight(seg, ". "), " ")
+		if seg = strings.Trim(seg, " "); seg != "." && seg != ".." {
+			seg = strings.TrimRight(seg, ". ")
 		}
+		segments[i] = seg
 	}
 	return strings.Join(segments, "/")
 }
@@ -157,9 +158,18 @@ func FuzzPath(f *testing.F) {
 		return p == "/allowed" || strings.HasPrefix(p, "/allowed/") || strings.HasPrefix(p, "/my dir/") ||
 			len(segments) >= 3 && segments[0] == "mid" && segments[1] != "" && segments[2] == "end"
 	}
+	two := table(f, `egress_proxy: {routes: [{host: h.example.com, methods: [POST]}, {host: h.example.com, methods: [GET], path_allowlist: ["/allowed"]}]}`)
 	f.Fuzz(func(t *testing.T, target string) {
-		q := query(t, "GET", "https://h.example.com/")
+		q := query(t, "POST", "https://h.example.com/")
 		q.Target = target
+		if two.Decide(q).Allowed() {
+			for _, reading := range readings(target) {
+				if reading == "/allowed" || strings.HasPrefix(reading, "/allowed/") {
+					t.Errorf("POST %q is allowed, and some upstream reads %q, where GET alone is", target, reading)
+				}
+			}
+		}
+		q.Method = "GET"
 		if !tab.Decide(q).Allowed() {
 			return
 		}

@@ -70,6 +70,26 @@ func TestManifest(t *testing.T) {
 	}
 }
 
+func TestWarnings(t *testing.T) {
+	m, err := ParseManifest("m.yaml", []byte(fullManifest+"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Routes[0].Auth = nil
+	var got []string
+	for _, w := range m.Warnings() {
+		got = append(got, w.String())
+	}
+	want := []string{
+		"m.yaml:7: egress_proxy.routes[0]: role github makes its tool believe that it is signed in, and the route has no auth: add auth",
+		"m.yaml:16: egress_proxy.routes[4]: *.wild.example.com lets the labels of a name carry data to whoever serves the zone: name the hosts if they are known",
+		"m.yaml:19: egress_proxy.routes[7]: path_allowlist is empty, so every request to closed.example.com is denied",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // A manifest in JSON is the same manifest.
 func TestManifestInJSON(t *testing.T) {
 	y := effective(t, "version: 1\negress_proxy:\n  routes:\n    - host: a.example.com\n      path_allowlist: ['/x']\n      auth: {scheme: Bearer, token_ref: T}\n")

@@ -1,0 +1,44 @@
+package routes
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// bodyDriven are path segments of endpoints where the body, and not the path,
+// says what is done.
+var bodyDriven = []string{"graphql", "jsonrpc", "json-rpc", "xmlrpc", "xmlrpc.php", "soap", "batch", "$batch", "_bulk", "mcp"}
+
+// Warnings returns what is allowed and worth a second look: wildcards, endpoints
+// that a path list does not really limit, routes that allow nothing, roles that
+// promise a token that no route injects. They are in the order of the manifest
+// and never a reason to refuse it.
+func (m *Manifest) Warnings() []Problem {
+	var list []Problem
+	warn := func(line int, key, format string, args ...any) {
+		list = append(list, Problem{File: m.name, Line: line, Key: key, Text: fmt.Sprintf(format, args...)})
+	}
+	for i := range m.Routes {
+		r, key := &m.Routes[i], index("egress_proxy.routes", i)
+		if r.Host.wildcard {
+			warn(r.Line, key, "%s lets the labels of a name carry data to whoever serves the zone: name the hosts if they are known", r.Host)
+		}
+		if !r.AnyPath && len(r.Paths) == 0 {
+			warn(r.Line, key, "path_allowlist is empty, so every request to %s is denied", r.Host)
+		}
+		for _, p := range r.Paths {
+			if slices.ContainsFunc(p.segments, isBodyDriven) {
+				warn(r.Line, key, "the path %q usually acts on the body of the request, which no path list limits: it is allowed as a whole", p)
+			}
+		}
+		if len(r.Roles) > 0 && r.Auth == nil {
+			warn(r.Line, key, "role %s makes its tool believe that it is signed in, and the route has no auth: add auth", r.Roles[0].Name)
+		}
+	}
+	return list
+}
+
+func isBodyDriven(segment string) bool {
+	return slices.Contains(bodyDriven, strings.ToLower(segment))
+}
