@@ -42,31 +42,44 @@ func (s *Server) admit(c net.Conn) {
 		c.Close()
 		return
 	}
-	f := &flow{Conn: c, dst: addrPort(c.LocalAddr()), release: func() { s.count.open.Add(-1) }}
-	if !s.own(f) {
-		f.Close()
+	f := &flow{Conn: c, dst: addrPort(c.LocalAddr())}
+	if !s.own(f, func() { s.count.open.Add(-1) }) {
+		s.count.open.Add(-1)
+		c.Close()
 		return
 	}
 	go s.start(f)
 }
 
-// own registers a flow that net/http does not know, so that Shutdown finds it.
-func (s *Server) own(f *flow) bool {
+// own registers a flow, until it is closed, and the goroutine that is about to
+// sort it. It is false when the Server shuts down.
+func (s *Server) own(f *flow, closed func()) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return false
 	}
-	s.early[f] = struct{}{}
-	s.flows.Add(1)
+	f.release = func() {
+		s.mu.Lock()
+		delete(s.open, f)
+		s.mu.Unlock()
+		closed()
+		s.conns.Done()
+	}
+	s.open[f] = false
+	s.work.Add(1)
+	s.conns.Add(1)
 	return true
 }
 
+// disown notes that the sorting is over.
 func (s *Server) disown(f *flow) {
 	s.mu.Lock()
-	delete(s.early, f)
+	if _, still := s.open[f]; still {
+		s.open[f] = true
+	}
 	s.mu.Unlock()
-	s.flows.Done()
+	s.work.Done()
 }
 
 // start takes a fresh flow to whoever serves it.

@@ -78,7 +78,12 @@ func (x *exchange) settle(w http.ResponseWriter, writer *responseWriter) {
 			x.event.Rule = b.Rule
 		}
 	}
-	if x.why != nil {
+	switch {
+	case x.why == nil:
+	case x.why.status >= http.StatusInternalServerError:
+		x.refuse(w, *x.why) // it was allowed, and failed
+		return
+	default:
 		x.deny(w, *x.why)
 		return
 	}

@@ -108,7 +108,8 @@ func newWorld(t *testing.T, routesJSON string, options ...option) *world {
 			tok, err := secret.New([]byte(v))
 			return tok, err == nil
 		},
-		Audit: audit.SinkFunc(w.record),
+		Audit:  audit.SinkFunc(w.record),
+		Limits: proxy.Limits{UpstreamHandshake: time.Second, FirstByte: time.Second},
 	}
 	for _, o := range options {
 		o(w, &cfg)
@@ -316,6 +317,13 @@ func (w *world) client(h2 bool) *http.Client {
 	return &http.Client{Transport: tr, Timeout: 20 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
+// direct is the same program without a bottle: the control.
+func (w *world) direct() *http.Client {
+	tr := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableCompression: true}
+	w.t.Cleanup(tr.CloseIdleConnections)
+	return &http.Client{Transport: tr, Timeout: 20 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
 // get is one GET of the bottle.
 func (w *world) get(c *http.Client, url string) (*http.Response, string) {
 	w.t.Helper()
@@ -338,7 +346,7 @@ func raw(t *testing.T, c net.Conn, send string) string {
 	if _, err := io.WriteString(c, send); err != nil {
 		return "write: " + err.Error()
 	}
-	return drain(c, 700*time.Millisecond)
+	return drain(c, 2*time.Second)
 }
 
 func drain(c net.Conn, quiet time.Duration) string {
@@ -347,7 +355,9 @@ func drain(c net.Conn, quiet time.Duration) string {
 	for {
 		c.SetReadDeadline(time.Now().Add(quiet))
 		n, err := c.Read(buf)
-		got.Write(buf[:n])
+		if got.Write(buf[:n]); n > 0 {
+			quiet = 150 * time.Millisecond
+		}
 		if err != nil {
 			return got.String()
 		}

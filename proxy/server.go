@@ -18,27 +18,28 @@ import (
 
 // Server is the data plane of one bottle. It is safe for concurrent use.
 type Server struct {
-	cfg       Config
-	table     atomic.Pointer[routes.Table]
-	gate      *gate.Gate
-	pools     pools
-	pipeline  *goproxy.ProxyHttpServer
-	tls       *tls.Config
-	http      *http.Server
-	handoff   *handoff
-	live      live
-	recent    decisions
-	secrets   secretSets
-	count     counters
-	swapping  sync.Mutex
+	cfg      Config
+	table    atomic.Pointer[routes.Table]
+	gate     *gate.Gate
+	pools    pools
+	pipeline *goproxy.ProxyHttpServer
+	tls      *tls.Config
+	http     *http.Server
+	handoff  *handoff
+	live     live
+	recent   decisions
+	secrets  secretSets
+	count    counters
+	swapping sync.Mutex
 
 	ctx    context.Context // ends with the Server
 	cancel context.CancelFunc
-	flows  sync.WaitGroup
+	work   sync.WaitGroup // goroutines of this package
+	conns  sync.WaitGroup // open flows
 
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}
-	early     map[*flow]struct{} // not yet, or no longer, in net/http's hands
+	open      map[*flow]bool // true: in net/http's hands
 	closed    bool
 }
 
@@ -47,7 +48,7 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, handoff: newHandoff(), listeners: map[net.Listener]struct{}{}, early: map[*flow]struct{}{}}
+	s := &Server{cfg: cfg, handoff: newHandoff(), listeners: map[net.Listener]struct{}{}, open: map[*flow]bool{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.gate = gate.New(cfg.Resolver, cfg.Dial, cfg.HostAddrs, cfg.Limits.Dial)
 	s.pools = pools{byRange: map[string]*http.Transport{}, make: s.newTransport}
@@ -63,7 +64,6 @@ func New(cfg Config) (*Server, error) {
 		MaxHeaderBytes:               l.HeaderBytes,
 		DisableGeneralOptionsHandler: true, // "OPTIONS *" is judged and audited like any request
 		ErrorLog:                     log.New(io.Discard, "", 0),
-		HTTP2:                        &http.HTTP2Config{MaxConcurrentStreams: int(l.Streams)},
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			if t, ok := c.(*tls.Conn); ok {
 				c = t.NetConn()
@@ -71,7 +71,10 @@ func New(cfg Config) (*Server, error) {
 			return context.WithValue(ctx, flowKey{}, c)
 		},
 	}
-	s.flows.Go(func() {
+	if err := s.configureHTTP2(); err != nil {
+		return nil, err
+	}
+	s.work.Go(func() {
 		defer s.recovered()
 		_ = s.http.Serve(s.handoff) // always http.ErrServerClosed
 	})
@@ -144,18 +147,29 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for l := range s.listeners {
 		l.Close()
 	}
-	for f := range s.early {
-		f.Conn.Close()
-	}
 	s.mu.Unlock()
+	s.cut(false)
 	err := s.http.Shutdown(ctx)
 	s.http.Close()
 	s.handoff.Close()
 	s.cancel()
 	s.live.sweep(nil)
-	s.flows.Wait()
+	s.cut(true)
+	s.work.Wait()
+	s.conns.Wait()
 	s.pools.reset()
 	return err
+}
+
+// cut closes the flows that net/http does not know, or all of them.
+func (s *Server) cut(all bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for f, served := range s.open {
+		if all || !served {
+			f.Conn.Close()
+		}
+	}
 }
 
 // recovered keeps a panic in one connection from ending the bottle's worker.

@@ -26,9 +26,9 @@ func (x *exchange) tunnel(w http.ResponseWriter, r *http.Request) {
 	x.event.Verdict, x.event.Status = audit.Allow, http.StatusOK
 	inner := &flow{
 		Conn: conn, dst: x.f.dst, name: x.f.name, magic: x.f.magic, process: x.f.process,
-		connect: &to, release: func() {}, // the outer flow holds the place until it is closed
+		connect: &to,
 	}
-	if !x.s.own(inner) {
+	if !x.s.own(inner, func() {}) { // the outer flow holds the place until it is closed
 		conn.Close()
 		return
 	}
