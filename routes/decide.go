@@ -137,6 +137,8 @@ func sameDecoded(svc *service, path, method string, r *Route) bool {
 // means: read requests and ask [Table.Decide] about each; the route is any one of
 // the host, and says only that there is one.
 //
+// Whoever relays dials SNI for TLSPassthrough and the host of Authority for TCP.
+//
 // A TLS connection is judged by its server name, which has to agree with the name
 // that the client connected to, if it connected to a name. A TCP route is judged
 // by the latter alone.

@@ -120,18 +120,14 @@ func TestPatternMatches(t *testing.T) {
 	}
 }
 
-func TestPermits(t *testing.T) {
-	r := &Route{AllowPrivate: []netip.Prefix{netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("fd00::/8"), netip.MustParsePrefix("10.0.0.0/8")}}
+func TestIsMetadata(t *testing.T) {
 	for in, want := range map[string]bool{
-		"10.1.2.3": true, "::ffff:10.1.2.3": true, "11.1.2.3": false, "100.100.100.200": false, "100.100.100.201": true,
-		"fd00:ec2::254": false, "fd00::1": true, "169.254.169.254": false, "::ffff:169.254.169.254": false,
+		"169.254.169.254": true, "::ffff:169.254.169.254": true, "100.100.100.200": true, "fd00:ec2::254": true, "fd00:ec2::254%eth0": true,
+		"100.100.100.201": false, "10.0.0.1": false, "fd00::1": false,
 	} {
-		if got := r.Permits(netip.MustParseAddr(in)); got != want {
+		if got := IsMetadata(netip.MustParseAddr(in)); got != want {
 			t.Errorf("%s: %v", in, got)
 		}
-	}
-	if r.Permits(netip.Addr{}) {
-		t.Error("the zero address is permitted")
 	}
 }
 
@@ -159,7 +155,7 @@ func FuzzAuthority(f *testing.F) {
 		if a.Port == 0 || name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-.:_") != "" {
 			t.Fatalf("%q: %+v", s, a)
 		}
-		if strings.ContainsRune(name, '_') && !IsMagic(a.Host) {
+		if strings.ContainsRune(name, '_') && !a.Host.IsMagic() {
 			t.Fatalf("%q: underscore in %q", s, name)
 		}
 		// The wire spelled this name in the same letters: nothing was mapped.

@@ -5,7 +5,7 @@ import "strings"
 const (
 	// MagicHost is the name under which the enforcer itself answers inside every
 	// bottle. No route may claim it and no table decides about it: the enforcer
-	// compares the canonical host with it ([IsMagic]) before routing.
+	// compares the canonical host with it ([Host.IsMagic]) before routing.
 	//
 	// The underscore keeps it out of reach of every name that [ParseHost] takes.
 	MagicHost = "_egress-proxy.local"
@@ -14,9 +14,6 @@ const (
 	// HTTP_PROXY=http://egress-proxy:8080.
 	ProxyHost = "egress-proxy"
 )
-
-// IsMagic reports whether h is [MagicHost].
-func IsMagic(h Host) bool { return h.IsMagic() }
 
 // reserved returns why no route may have the name as its host, or "". For a
 // wildcard, name is what follows "*.".

@@ -3,6 +3,7 @@ package routes
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 )
 
 // privateSpace is what allow_private may open: the special-purpose ranges that
@@ -17,32 +18,25 @@ var privateSpace = []netip.Prefix{
 	netip.MustParsePrefix("::1/128"),
 }
 
-// metadataAddrs are the instance metadata services of the clouds. They hand out
-// the credentials of the machine, so nothing opens them.
-var metadataAddrs = []netip.Addr{
-	netip.MustParseAddr("169.254.169.254"), // AWS, Azure, Google, OpenStack, others
-	netip.MustParseAddr("169.254.170.2"),   // AWS ECS task credentials
-	netip.MustParseAddr("169.254.170.23"),  // AWS EKS pod identity
-	netip.MustParseAddr("100.100.100.200"), // Alibaba
-	netip.MustParseAddr("168.63.129.16"),   // Azure wire server
-	netip.MustParseAddr("192.0.0.192"),     // Oracle
-	netip.MustParseAddr("fd00:ec2::254"),   // AWS over IPv6
-	netip.MustParseAddr("fd00:ec2::23"),    // AWS EKS over IPv6
-	netip.MustParseAddr("fd20:ce::254"),    // Google over IPv6
+// metadataSpace is where the instance metadata services of the clouds are. They
+// hand out the credentials of the machine, so nothing opens them.
+var metadataSpace = []netip.Prefix{
+	netip.MustParsePrefix("169.254.169.254/32"),     // AWS, Azure, Google, OpenStack, others
+	netip.MustParsePrefix("169.254.170.2/32"),       // AWS ECS task credentials
+	netip.MustParsePrefix("169.254.170.23/32"),      // AWS EKS pod identity
+	netip.MustParsePrefix("100.100.100.200/32"),     // Alibaba
+	netip.MustParsePrefix("168.63.129.16/32"),       // Azure wire server
+	netip.MustParsePrefix("192.0.0.192/32"),         // Oracle
+	netip.MustParsePrefix("fd00:ec2::/32"),          // AWS over IPv6
+	netip.MustParsePrefix("fd20:ce::254/128"),       // Google over IPv6
+	netip.MustParsePrefix("fd00:c1::a9fe:a9fe/128"), // Oracle over IPv6
 }
 
 // IsMetadata reports whether addr is the metadata service of a known cloud, in
 // IPv4, IPv6 or IPv4-mapped form. No allow_private ever opens it.
-func IsMetadata(addr netip.Addr) bool { return isMetadata(addr) }
-
-func isMetadata(addr netip.Addr) bool {
-	addr = addr.Unmap()
-	for _, m := range metadataAddrs {
-		if addr == m {
-			return true
-		}
-	}
-	return false
+func IsMetadata(addr netip.Addr) bool {
+	addr = addr.Unmap().WithZone("")
+	return slices.ContainsFunc(metadataSpace, func(m netip.Prefix) bool { return m.Contains(addr) })
 }
 
 // ParsePrivate parses one entry of allow_private: a prefix (or one address)
@@ -63,28 +57,16 @@ func ParsePrivate(s string) (netip.Prefix, error) {
 }
 
 func checkPrivate(p netip.Prefix) error {
-	if p.IsSingleIP() && isMetadata(p.Addr()) {
+	if slices.ContainsFunc(metadataSpace, within(p)) {
 		return fmt.Errorf("allow_private %s is a metadata service, which no route may reach", p)
 	}
-	for _, space := range privateSpace {
-		if space.Bits() <= p.Bits() && space.Contains(p.Addr()) {
-			return nil
-		}
+	if slices.ContainsFunc(privateSpace, within(p)) {
+		return nil
 	}
 	return fmt.Errorf("allow_private %s is not inside private address space (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10, 127.0.0.0/8, fc00::/7, ::1): public addresses need no entry, link-local ones are never reachable", p)
 }
 
-// Permits reports whether the route's host may resolve to addr although addr is
-// private: it is in an AllowPrivate range and is no metadata service.
-func (r *Route) Permits(addr netip.Addr) bool {
-	if r == nil || isMetadata(addr) {
-		return false
-	}
-	addr = addr.Unmap().WithZone("")
-	for _, p := range r.AllowPrivate {
-		if p.Contains(addr) {
-			return true
-		}
-	}
-	return false
+// within tells whether a space holds all of p.
+func within(p netip.Prefix) func(netip.Prefix) bool {
+	return func(space netip.Prefix) bool { return space.Bits() <= p.Bits() && space.Contains(p.Addr()) }
 }

@@ -61,8 +61,8 @@ type Route struct {
 	// Auth says which credential is injected; nil is none.
 	Auth *Auth
 
-	// AllowPrivate are the private ranges that the host may resolve to. Metadata
-	// services are never among them.
+	// AllowPrivate are the private ranges that the host may resolve to. A range may
+	// be wider than a metadata service in it: whoever dials asks [IsMetadata] too.
 	AllowPrivate []netip.Prefix
 
 	// DLP is how this route deviates from the bottle's scanning; nil is not at all.
@@ -137,7 +137,7 @@ func (r *Route) check() error {
 			return err
 		}
 	}
-	if addr, ok := r.Host.host.Addr(); ok && isMetadata(addr) {
+	if addr, ok := r.Host.host.Addr(); ok && IsMetadata(addr) {
 		return fmt.Errorf("%s is a metadata service, which no route may reach", addr)
 	}
 	switch r.Protocol {
