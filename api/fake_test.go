@@ -212,9 +212,11 @@ func raw(t *testing.T, socket, request string, files ...*os.File) string {
 	if len(files) > 0 {
 		oob = rights(files)
 	}
-	if _, _, err := c.WriteMsgUnix([]byte(request), oob, nil); err != nil {
+	n, _, err := c.WriteMsgUnix([]byte(request), oob, nil)
+	if err != nil {
 		return "write: " + err.Error()
 	}
+	io.WriteString(c, request[n:]) // the server may have refused it by now
 	answer, _ := io.ReadAll(c)
 	return string(answer)
 }
