@@ -93,6 +93,10 @@ func spawn(plan inside.Plan, stdio [3]*os.File, console, extra *os.File, enter e
 	return p, nil
 }
 
+// initEnv is the environment of the child side. The runtime would otherwise keep
+// the host's cgroup files open to follow its limits.
+var initEnv = []string{"GOTRACEBACK=none", "GOMAXPROCS=1", "GODEBUG=containermaxprocs=0,updatemaxprocs=0"}
+
 // fork clones on a thread that is in the right namespaces and thrown away.
 func fork(plan inside.Plan, stdio [3]*os.File, sync, console, extra *os.File, enter enter) (pid, pidfd int, err error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
@@ -121,7 +125,7 @@ func fork(plan inside.Plan, stdio [3]*os.File, sync, console, extra *os.File, en
 		}
 		attr := &syscall.ProcAttr{
 			Files: fds,
-			Env:   []string{"GOTRACEBACK=none", "GOMAXPROCS=1"},
+			Env:   initEnv,
 			Sys:   &syscall.SysProcAttr{Setsid: true, UseCgroupFD: true, PidFD: &pidfd},
 		}
 		path, err := enter(attr)

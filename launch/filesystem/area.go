@@ -149,41 +149,45 @@ func (b *builder) areaOf(path string) *area {
 	return best
 }
 
-// mountAreas mounts all areas, parents first.
+// mountAreas mounts all areas but those in a bind, parents first.
 func (b *builder) mountAreas() error {
 	for _, a := range b.areas {
-		m, err := b.areaMount(a)
-		if err != nil && (a.path == "/" || a.home || a.own != "") {
-			return fmt.Errorf("%s: %w", a.path, err)
-		}
-		if err != nil { // can not be overlaid, so it is not shown
-			a.empty = true
-			if m, err = newMount("tmpfs", sealed|noExec, "size=64k", "mode=0755"); err != nil {
-				return fmt.Errorf("%s: %w", a.path, err)
-			}
-		}
-		if a.empty {
-			if a.mount, err = unix.FcntlInt(uintptr(m.fd), unix.F_DUPFD_CLOEXEC, 3); err != nil {
-				return err
-			}
-		}
-		if a.path == "/" {
-			if err := unix.MoveMount(m.fd, "", b.scratch, "root", unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
-				return fmt.Errorf("mount the root: %w", err)
-			}
-			b.root = m.fd
+		if b.bound(a.path) {
 			continue
 		}
-		if p := b.areaOf(filepath.Dir(a.path)); p.own != "" {
-			if err := makeDirs(b.root, a.path); err != nil {
-				return err
-			}
-		}
-		if err := m.attach(b.root, a.path); err != nil {
-			return err
+		if err := b.mountArea(a); err != nil {
+			return fmt.Errorf("%s: %w", a.path, err)
 		}
 	}
 	return nil
+}
+
+func (b *builder) mountArea(a *area) error {
+	m, err := b.areaMount(a)
+	if err != nil && (a.path == "/" || a.home || a.own != "") {
+		return err
+	}
+	if err != nil { // can not be overlaid, so it is not shown
+		a.empty = true
+		if m, err = newMount("tmpfs", sealed|noExec, "size=64k", "mode=0755"); err != nil {
+			return err
+		}
+	}
+	if a.empty {
+		if a.mount, err = unix.FcntlInt(uintptr(m.fd), unix.F_DUPFD_CLOEXEC, 3); err != nil {
+			return err
+		}
+	}
+	if a.path == "/" {
+		b.root = m.fd
+		return unix.MoveMount(m.fd, "", b.scratch, "root", unix.MOVE_MOUNT_F_EMPTY_PATH)
+	}
+	if p := b.areaOf(filepath.Dir(a.path)); p.own != "" {
+		if err := makeDirs(b.root, a.path); err != nil {
+			return err
+		}
+	}
+	return m.attach(b.root, a.path)
 }
 
 var errNotShown = errors.New("not a file system that holds files")

@@ -39,9 +39,9 @@ func (b *builder) openBinds() error {
 	if err := checkAbsolute("the home", b.Home); err != nil {
 		return err
 	}
-	paths := slices.Clone(b.Writable)
+	paths := b.Writable
 	if b.Dir != "" && filepath.Clean(b.Dir) != filepath.Clean(b.Home) {
-		paths = append(paths, b.Dir)
+		paths = append([]string{b.Dir}, paths...)
 	}
 	for _, p := range paths {
 		if err := checkAbsolute("the path", p); err != nil {
@@ -64,13 +64,15 @@ func (b *builder) openBinds() error {
 			unix.Close(d.fd)
 			return fmt.Errorf("%s: %w", p, err)
 		}
+		if slices.ContainsFunc(b.binds, func(o bind) bool { return o.path == d.path }) {
+			unix.Close(d.fd)
+			continue
+		}
 		b.binds = append(b.binds, d)
 		if err := b.checkBind(d.path); err != nil {
 			return err
 		}
 	}
-	// Parents first, so that one does not cover another; one mount for one path.
-	slices.SortStableFunc(b.binds, func(x, y bind) int { return strings.Compare(x.path, y.path) })
 	return nil
 }
 
@@ -120,28 +122,26 @@ func (b *builder) checkBind(path string) error {
 	return nil
 }
 
-// mountBinds puts the opened paths in their places and covers what is hidden in them.
+// mountBinds puts the opened paths in their places, with the host's file systems
+// that are mounted in them, and covers what is hidden in them.
 func (b *builder) mountBinds() error {
+	type mount struct {
+		path string
+		do   func() error
+	}
+	var list []mount
 	for _, d := range b.binds {
-		attr := unix.MountAttr{Attr_set: sealed}
-		if d.mapped {
-			attr.Attr_set |= unix.MOUNT_ATTR_IDMAP
-			attr.Userns_fd = uint64(b.userns)
+		list = append(list, mount{d.path, func() error { return b.mountBind(d) }})
+	}
+	for _, a := range b.areas {
+		if b.bound(a.path) && !slices.ContainsFunc(b.binds, func(d bind) bool { return d.path == a.path }) {
+			list = append(list, mount{a.path, func() error { return b.mountArea(a) }})
 		}
-		m, err := cloneTree(d.fd, attr)
-		if err != nil {
-			return fmt.Errorf("%s: %w", d.path, err)
-		}
-		if ownPath(d.path) || b.areaOf(d.path).empty {
-			if err := makeDirs(b.root, filepath.Dir(d.path)); err != nil {
-				return err
-			}
-			if err := makeTarget(b.root, d); err != nil {
-				return err
-			}
-		}
-		if err := m.attach(b.root, d.path); err != nil {
-			return err
+	}
+	slices.SortFunc(list, func(x, y mount) int { return strings.Compare(x.path, y.path) })
+	for _, m := range list {
+		if err := m.do(); err != nil {
+			return fmt.Errorf("%s: %w", m.path, err)
 		}
 	}
 	for _, h := range b.hidden {
@@ -152,6 +152,27 @@ func (b *builder) mountBinds() error {
 		}
 	}
 	return b.sealEmpty()
+}
+
+func (b *builder) mountBind(d bind) error {
+	attr := unix.MountAttr{Attr_set: sealed}
+	if d.mapped {
+		attr.Attr_set |= unix.MOUNT_ATTR_IDMAP
+		attr.Userns_fd = uint64(b.userns)
+	}
+	m, err := cloneTree(d.fd, attr)
+	if err != nil {
+		return err
+	}
+	if ownPath(d.path) || b.areaOf(d.path).empty {
+		if err := makeDirs(b.root, filepath.Dir(d.path)); err != nil {
+			return err
+		}
+		if err := makeTarget(b.root, d); err != nil {
+			return err
+		}
+	}
+	return m.attach(b.root, d.path)
 }
 
 // makeTarget makes an empty directory or file to mount d on.
