@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/google/nftables"
@@ -420,23 +421,30 @@ func reconnect(target string) error {
 	return nil
 }
 
-// sweep connects to every 13th port, and to those that have a meaning to filters.
+// sweepPorts are every 13th port, and those that have a meaning to filters.
+func sweepPorts() []uint16 {
+	ports := []uint16{22, 25, 80, 443, 853, 2375, 5432, 6443, 8080, 9418, 65535}
+	for port := 13; port < 1<<16; port += 13 {
+		if !slices.Contains(ports, uint16(port)) {
+			ports = append(ports, uint16(port))
+		}
+	}
+	return ports
+}
+
+// sweep connects to each of the ports and waits for the other side to close.
 func sweep(target string) error {
 	a, family, _ := address(target)
-	for port := 1; port < 1<<16; port++ {
-		switch port {
-		case 22, 25, 80, 443, 853, 2375, 5432, 6443, 8080, 9418, 65535:
-		default:
-			if port%13 != 0 {
-				continue
-			}
-		}
-		_, _, to := address(netip.AddrPortFrom(a.Addr(), uint16(port)).String())
-		fd, err := socket(family, unix.SOCK_STREAM, 0)
+	for _, port := range sweepPorts() {
+		_, _, to := address(netip.AddrPortFrom(a.Addr(), port).String())
+		fd, err := unix.Socket(family, unix.SOCK_STREAM, 0)
 		if err != nil {
 			return err
 		}
-		err = connect(fd, to)
+		err = unix.Connect(fd, to)
+		if err == nil {
+			_, err = unix.Read(fd, make([]byte, 1))
+		}
 		unix.Close(fd)
 		if err != nil {
 			return fmt.Errorf("port %d: %w", port, err)

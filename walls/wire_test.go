@@ -144,13 +144,6 @@ func (w *wire) saw(to netip.Addr, patience time.Duration) bool {
 	}
 }
 
-// forget drops what was seen so far.
-func (w *wire) forget() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.frames = nil
-}
-
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
