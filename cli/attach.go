@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"syscall"
 	"time"
 
@@ -47,6 +48,11 @@ func (a *App) wantsTerminal(yes, no bool) (bool, error) {
 // attached starts a command, relays its streams and signals until it ends, and
 // returns its status. A signal that comes before the command runs ends the attempt.
 func (a *App) attached(ctx context.Context, signals <-chan os.Signal, terminal bool, p process) (int, error) {
+	// Asked for, SIGPIPE no longer ends this program when its reader goes, and writing
+	// fails instead (os/signal): there may be a daemon in it to be ended in order.
+	broken := make(chan os.Signal, 1)
+	signal.Notify(broken, unix.SIGPIPE)
+	defer signal.Stop(broken)
 	streams, err := a.streams(terminal)
 	if err != nil {
 		return 0, err

@@ -115,7 +115,7 @@ func copyInput(pipe, in *os.File) {
 	}
 }
 
-// copyOutput copies until the end of the pipe. Once ctx has ended it takes a pause
+// copyOutput copies until the end of the pipe, or until nobody reads out. Once ctx has ended it takes a pause
 // for the end.
 func copyOutput(ctx context.Context, out, pipe *os.File) error {
 	var over atomic.Bool
@@ -132,7 +132,11 @@ func copyOutput(ctx context.Context, out, pipe *os.File) error {
 		}
 		n, err := pipe.Read(buf)
 		if n > 0 {
-			if _, err := out.Write(buf[:n]); err != nil {
+			_, err := out.Write(buf[:n])
+			if errors.Is(err, unix.EPIPE) {
+				return pipe.Close() // the command learns as it would have without us
+			}
+			if err != nil {
 				return fmt.Errorf("writing the command's output: %w", err)
 			}
 		}
