@@ -7,13 +7,18 @@ import (
 )
 
 // privateSpace is what allow_private may open: the special-purpose ranges that
-// hold machines of the operator (IANA registries, RFC 1918, 4193, 6598, 1122).
+// hold machines of the operator (IANA registries, RFC 1918, 4193, 6598, 1122), and
+// the ranges for documentation (RFC 5737), which no public host has and networks
+// that hand their machines a mirror of the outside give to it.
 var privateSpace = []netip.Prefix{
 	netip.MustParsePrefix("10.0.0.0/8"),
 	netip.MustParsePrefix("172.16.0.0/12"),
 	netip.MustParsePrefix("192.168.0.0/16"),
 	netip.MustParsePrefix("100.64.0.0/10"),
 	netip.MustParsePrefix("127.0.0.0/8"),
+	netip.MustParsePrefix("192.0.2.0/24"),
+	netip.MustParsePrefix("198.51.100.0/24"),
+	netip.MustParsePrefix("203.0.113.0/24"),
 	netip.MustParsePrefix("fc00::/7"),
 	netip.MustParsePrefix("::1/128"),
 }
@@ -63,7 +68,7 @@ func checkPrivate(p netip.Prefix) error {
 	if slices.ContainsFunc(privateSpace, within(p)) {
 		return nil
 	}
-	return fmt.Errorf("allow_private %s is not inside private address space (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10, 127.0.0.0/8, fc00::/7, ::1): public addresses need no entry, link-local ones are never reachable", p)
+	return fmt.Errorf("allow_private %s is not inside private address space (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10, 127.0.0.0/8, 192.0.2.0/24, 198.51.100.0/24, 203.0.113.0/24, fc00::/7, ::1): public addresses need no entry, link-local ones are never reachable", p)
 }
 
 // within tells whether a space holds all of p.

@@ -67,11 +67,11 @@ func TestAttackAddresses(t *testing.T) {
 }
 
 func TestRefuse(t *testing.T) {
-	allow := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fc00::/7"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("169.254.0.0/16")}
+	allow := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fc00::/7"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("169.254.0.0/16"), netip.MustParsePrefix("203.0.113.0/24")}
 	for addr, open := range map[string]bool{
 		"93.184.215.14": true, "2606:2800::1": true, "64:ff9b::5db8:d70e": true, // the last is NAT64 of the first
-		"10.1.2.3": true, "::ffff:10.1.2.3": true, "fd12::1": true, "100.64.0.9": true, // opened
-		"192.168.0.1": false, "64:ff9b::10.1.2.3": false,
+		"10.1.2.3": true, "::ffff:10.1.2.3": true, "fd12::1": true, "100.64.0.9": true, "203.0.113.9": true, // opened
+		"192.168.0.1": false, "192.0.2.1": false, "64:ff9b::10.1.2.3": false,
 		"169.254.169.254": false, "169.254.1.1": false, "100.100.100.200": false, "fd00:ec2::254": false, // never
 	} {
 		if err := Refuse(netip.MustParseAddr(addr), allow, nil); (err == nil) != open {
