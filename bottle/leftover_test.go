@@ -49,22 +49,6 @@ func nothingLeft(t *testing.T, m *Manager) {
 	}
 }
 
-// netnsCount is how many network namespaces processes of this host are in.
-func netnsCount(t *testing.T) int {
-	t.Helper()
-	seen := make(map[string]bool)
-	links, err := filepath.Glob("/proc/[0-9]*/ns/net")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, link := range links {
-		if target, err := os.Readlink(link); err == nil {
-			seen[target] = true
-		}
-	}
-	return len(seen)
-}
-
 // descriptors is how many this process has open.
 func descriptors(t *testing.T) int {
 	t.Helper()
