@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"bottled/upstreamtest"
@@ -108,6 +109,7 @@ func (w *world) close() {
 	}
 	_ = w.upstream.Close()
 	_ = w.names.Close()
+	_ = syscall.Unmount(filepath.Join(w.dir, "state", "bpf"), syscall.MNT_DETACH) // where the host has no BPF file system
 	_ = os.RemoveAll(w.dir)
 }
 
