@@ -17,10 +17,11 @@ var layers = [][]string{
 	{"api"},
 	{"bottle"},
 	{"worker"},
-	{"proxy"},
-	{"dns", "launch", "trust"},
+	{"proxy", "mcp"},
+	{"dns", "launch", "trust", "policy", "proposal"},
 	{"netns", "bpf", "cgroup"},
 	{"routes", "ca", "dlp", "secret", "audit"},
+	{"strict"},
 }
 
 // never are single imports that the order would allow and a reason forbids.
