@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +21,7 @@ import (
 func (h *host) outside(name string, args ...string) attack.Probe {
 	return func(*testing.T) error {
 		cmd := exec.Command(h.probe, args...)
-		cmd.Env = []string{"BOTTLED_PROBE=" + name, "PATH=/usr/bin:/bin"}
+		cmd.Env = []string{"BOTTLED_PROBE=" + name, noSleep, "PATH=/usr/bin:/bin"}
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("%s: %w", strings.TrimSpace(string(out)), err)
@@ -37,7 +38,7 @@ func (h *host) inside(name string, args ...string) attack.Probe {
 func (h *host) insideWith(s Spec, name string, args ...string) attack.Probe {
 	return func(t *testing.T) error {
 		s.Argv = append([]string{h.probe}, args...)
-		s.Env = append(s.Env, "BOTTLED_PROBE="+name)
+		s.Env = append(slices.Clone(s.Env), "BOTTLED_PROBE="+name, noSleep)
 		out, exit := h.run(t, s)
 		if exit.Status() == 2 {
 			t.Fatalf("the probe is broken: %s", out)
@@ -328,7 +329,7 @@ func TestAttackRaceAtLaunch(t *testing.T) {
 	}()
 	launches := 1000
 	if testing.Short() || raceDetector {
-		launches = 100
+		launches = 40
 	}
 	address := l.Addr().String()
 	for _, id := range []string{"K39", "R01"} {

@@ -14,11 +14,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+const noSleep = "GORACE=atexit_sleep_ms=0"
+
 // The user of the bottles in tests: nobody whom the host knows.
 const testUID = 54321
 
 func TestMain(m *testing.M) {
 	Init()
+	// The race detector sleeps for a second at every exit otherwise.
+	initEnv = append(initEnv, noSleep)
 	if name := os.Getenv("BOTTLED_PROBE"); name != "" {
 		os.Exit(probe(name, os.Args[1:]))
 	}

@@ -21,7 +21,8 @@ var fault int
 // given, which stay the caller's, and runs the command of spec in it as the
 // user of spec. It returns when the command has been executed.
 //
-// stdio becomes the command's descriptors 0, 1, 2; a nil file is /dev/null. With
+// stdio becomes the command's descriptors 0, 1, 2; a nil file is /dev/null, and
+// what could be a way out (a directory, a network socket) is refused. With
 // spec.Terminal they are ignored and the master of the command's terminal is sent over
 // console, a Unix stream socket (package launch/console has the other end).
 // None of the files is closed.
@@ -66,6 +67,11 @@ type enter func(*syscall.ProcAttr) (string, error)
 func spawn(plan inside.Plan, stdio [3]*os.File, console, extra *os.File, enter enter) (*Process, error) {
 	if plan.Terminal && console == nil {
 		return nil, errors.New("a terminal is wanted, but there is no console to send it to")
+	}
+	if !plan.Terminal {
+		if err := checkStdio(stdio); err != nil {
+			return nil, err
+		}
 	}
 	plan.Fault = fault
 	ours, theirs, err := syncPair()

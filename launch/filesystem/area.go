@@ -3,7 +3,6 @@ package filesystem
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,16 +23,9 @@ type area struct {
 	mount int    // descriptor of an empty area's mount until it is sealed
 }
 
-// survey reads the host's mount table and opens everything that will be shown,
-// before the scratch space covers /tmp.
+// survey goes through the host's mount table and opens everything that will be
+// shown, before the scratch space covers /tmp.
 func (b *builder) survey() error {
-	table, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		return err
-	}
-	if b.mounts, err = parseMountinfo(table); err != nil {
-		return err
-	}
 	seen := map[string]bool{}
 	for _, m := range slices.Backward(b.mounts) { // the last on a point is the one on top
 		if seen[m.point] || ownPath(m.point) {
@@ -61,7 +53,6 @@ func (b *builder) survey() error {
 	for i, a := range b.areas {
 		a.layer = fmt.Sprintf("layers/%d", i)
 	}
-	b.hidden = b.hiddenPaths()
 	return b.resolveFiles()
 }
 

@@ -31,7 +31,8 @@ var systemDirs = []string{
 	"/", "/home", "/media", "/mnt", "/opt", "/srv", "/tmp", "/var", "/var/lib", "/var/tmp", "/var/cache", "/var/log",
 }
 
-// openBinds opens Dir and Writable before anything is mounted over them.
+// openBinds opens Dir and Writable before anything is mounted over them. Which
+// paths are hidden is found out first: they are not to be bound.
 func (b *builder) openBinds() error {
 	if err := b.User.Check(); err != nil {
 		return err
@@ -39,6 +40,14 @@ func (b *builder) openBinds() error {
 	if err := checkAbsolute("the home", b.Home); err != nil {
 		return err
 	}
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return err
+	}
+	if b.mounts, err = parseMountinfo(table); err != nil {
+		return err
+	}
+	b.hidden = b.findHidden()
 	paths := b.Writable
 	if b.Dir != "" && filepath.Clean(b.Dir) != filepath.Clean(b.Home) {
 		paths = append([]string{b.Dir}, paths...)
@@ -114,7 +123,7 @@ func (b *builder) checkBind(path string) error {
 	if within(home, path) {
 		return refuse("the home directory is in it")
 	}
-	for _, h := range b.hiddenPaths() {
+	for _, h := range b.hidden {
 		if within(path, h) {
 			return refuse(h + " is hidden from bottles")
 		}

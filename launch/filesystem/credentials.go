@@ -2,7 +2,9 @@ package filesystem
 
 import (
 	"bytes"
+	"errors"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -68,12 +70,9 @@ func always(paths ...string) []Credential {
 	return list
 }
 
-// hiddenPaths returns the real paths of everything that is hidden: by the table,
+// findHidden returns the real paths of everything that is hidden: by the table,
 // by Hidden, what a hidden link leads to, and the same files seen elsewhere.
-func (b *builder) hiddenPaths() []string {
-	if b.hidden != nil {
-		return b.hidden
-	}
+func (b *builder) findHidden() []string {
 	home := b.Home
 	if real, err := filepath.EvalSymlinks(home); err == nil {
 		home = real
@@ -84,30 +83,48 @@ func (b *builder) hiddenPaths() []string {
 			named = append(named, path)
 		}
 	}
-	var hidden []string
+	hidden := make(map[string]bool, len(named))
 	add := func(path string) {
 		if within(home, path) { // would hide the home or the root: a link that leads astray
 			return
 		}
 		for _, p := range aliases(b.mounts, path) {
-			if !slices.Contains(hidden, p) {
-				hidden = append(hidden, p)
+			hidden[p] = true
+		}
+	}
+	dirs := map[string]string{} // most share a few
+	for _, p := range named {
+		dir, known := dirs[filepath.Dir(p)]
+		if !known {
+			dir = filepath.Dir(resolve(p))
+			dirs[filepath.Dir(p)] = dir
+		}
+		path := filepath.Join(dir, filepath.Base(p))
+		add(path)
+		if fi, err := os.Lstat(path); err == nil && fi.Mode()&os.ModeSymlink != 0 {
+			if target, err := filepath.EvalSymlinks(path); err == nil {
+				add(target)
 			}
 		}
 	}
-	for _, p := range named {
-		path := resolve(p)
-		add(path)
-		if target, err := filepath.EvalSymlinks(path); err == nil && target != path {
-			add(target)
+	// What lies in another one is hidden with it.
+	maps.DeleteFunc(hidden, func(path string, _ bool) bool {
+		for dir := filepath.Dir(path); dir != "/"; dir = filepath.Dir(dir) {
+			if hidden[dir] {
+				return true
+			}
 		}
-	}
-	return hidden
+		return false
+	})
+	return slices.Sorted(maps.Keys(hidden))
 }
 
 // holds reports whether the file has one of the words in it. What can not be read
 // as the user, or not in whole, is taken to have.
 func (b *builder) holds(path string, words []string) bool {
+	if _, err := os.Lstat(path); err != nil && (os.IsNotExist(err) || errors.Is(err, unix.ENOTDIR)) {
+		return false
+	}
 	const limit = 1 << 20
 	var text []byte
 	err := identity.As(b.User, func() error {
@@ -122,9 +139,6 @@ func (b *builder) holds(path string, words []string) bool {
 		text, err = io.ReadAll(io.LimitReader(f, limit+1))
 		return err
 	})
-	if os.IsNotExist(err) {
-		return false
-	}
 	return err != nil || len(text) > limit || slices.ContainsFunc(words, func(w string) bool {
 		return bytes.Contains(text, []byte(w))
 	})

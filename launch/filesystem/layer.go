@@ -172,18 +172,7 @@ func (b *builder) whiteOut(path string) error {
 	if err != nil {
 		return err
 	}
-	err = unix.Mknodat(b.scratch, parent+"/"+filepath.Base(path), unix.S_IFCHR, 0)
-	if errors.Is(err, unix.EEXIST) { // something hidden in it came first
-		err = b.replaceByWhiteout(parent + "/" + filepath.Base(path))
-	}
-	return err
-}
-
-func (b *builder) replaceByWhiteout(name string) error {
-	if err := os.RemoveAll(byFD(b.scratch) + "/" + name); err != nil {
-		return err
-	}
-	return unix.Mknodat(b.scratch, name, unix.S_IFCHR, 0)
+	return unix.Mknodat(b.scratch, parent+"/"+filepath.Base(path), unix.S_IFCHR, 0)
 }
 
 // layFile writes one of our files into the layer, or into our own directory.
