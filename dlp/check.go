@@ -68,8 +68,7 @@ func luhn(digits []byte) bool {
 }
 
 // card reports whether digits, without separators, are a card number: the length
-// and first digits of an issuer in use, the check digit, and not one digit over and
-// over.
+// and first digits of an issuer in use, and the check digit.
 func card(digits []byte) bool {
 	n := len(digits)
 	if n < 13 || n > 19 {
@@ -97,7 +96,7 @@ func card(digits []byte) bool {
 	default:
 		return false
 	}
-	return luhn(digits) && entropy(digits) > 1.5
+	return luhn(digits)
 }
 
 // ibanLength is the length of an IBAN by country (ISO 13616 registry).

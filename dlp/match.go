@@ -29,8 +29,9 @@ func (v *view) match(at stage) {
 	v.hits = kept
 }
 
-// try runs r over the text of w, as it is and with its escapes undone: in a string
-// of JSON, the line before a token ends in "\n", which hides the word boundary.
+// try runs r over the text of w, as it is and with the escapes of spaces and quotes
+// blanked: in a string of JSON, the line before a token ends in "\n", and in a query
+// the word before it in "%20", which hides the word boundary.
 func (v *view) try(r *rule, w window) {
 	lo := max(0, int(w.lo-v.base))
 	hi := min(len(v.buf), int(w.hi-v.base))
@@ -39,42 +40,24 @@ func (v *view) try(r *rule, w window) {
 	if v.joined {
 		re = r.joined
 	}
-	if v.run1(r, re, text, w.lo) || v.leaf || bytes.IndexByte(text, '\\') < 0 {
-		return
+	if !v.apply(r, re, text, w.lo) && bytes.ContainsAny(text, `\%&`) {
+		v.scratch = decode.Blank(v.scratch[:0], text)
+		v.apply(r, re, v.scratch, w.lo)
 	}
-	v.scratch, _ = decode.Fold(v.scratch[:0], text, true)
-	v.run1(r, re, v.scratch, -1)
 }
 
-// run1 reports whether re found anything in text, which starts at offset at, or
-// nowhere in the view if that is negative.
-func (v *view) run1(r *rule, re *regexp.Regexp, text []byte, at int64) bool {
+// apply reports whether re found anything in text, which starts at offset at.
+func (v *view) apply(r *rule, re *regexp.Regexp, text []byte, at int64) bool {
 	v.s.spend(len(text) * regexpCost)
 	some := false
 	for _, m := range re.FindAllSubmatchIndex(text, 16) {
 		from, to := r.secret(m)
-		ok, confirmed := r.real(text[from:to])
-		if !ok {
-			continue
+		if ok, confirmed := r.real(text[from:to]); ok {
+			some = true
+			v.s.found(v, r, text[from:to], at+int64(from), confirmed)
 		}
-		some = true
-		if at < 0 {
-			v.folded(r, text[from:to], confirmed)
-			continue
-		}
-		v.s.found(v, r, text[from:to], at+int64(from), confirmed)
 	}
 	return some
-}
-
-// folded records a match that only shows with escapes undone.
-func (v *view) folded(r *rule, match []byte, confirmed bool) {
-	via := v.via
-	if via != "" {
-		via += ">"
-	}
-	shadow := view{s: v.s, kind: v.kind, name: v.name, via: via + "escapes", origin: v.origin, joined: v.joined}
-	v.s.found(&shadow, r, match, 0, confirmed)
 }
 
 // numbers looks for payment cards and IBANs: they have no keyword, but four digits

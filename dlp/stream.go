@@ -20,16 +20,38 @@ type stream struct {
 	mark   int64 // Scan.mark when it last said something: bytes after it are undecided
 }
 
+// startCost is the work of starting a decompressor.
+const startCost = 5000
+
 // inflate starts to decompress what begins at start. A stream within another is
 // tried as well: it may be the real one.
 func (v *view) inflate(l *literal, start int64) {
-	if len(v.s.open) >= v.s.e.limits.Streams {
-		v.s.refuse(TooManyStreams, "it holds too many compressed streams at a time")
+	in := &stream{s: v.s, from: v, format: l.magic, at: start, zip: l.zip, mark: v.s.mark}
+	if p := v.buf[start-v.base:]; l.magic == decode.Zlib && !l.zip && len(p) > 6 && !deflated(p[2:]) {
 		return
 	}
-	in := &stream{s: v.s, from: v, format: l.magic, at: start, zip: l.zip, mark: v.s.mark}
+	v.s.spend(startCost)
 	v.streams = append(v.streams, in)
 	v.s.open = append(v.s.open, in)
+	if !in.feed() { // most end here
+		in.drop()
+	}
+	if len(v.s.open) > v.s.e.limits.Streams {
+		v.s.refuse(TooManyStreams, "it holds too many compressed streams at a time")
+	}
+}
+
+// deflated reports whether p can begin a deflate stream (RFC 1951, section 3.2).
+func deflated(p []byte) bool {
+	switch p[0] >> 1 & 3 {
+	case 0: // stored: the length and its complement follow
+		return p[1]^p[3] == 0xff && p[2]^p[4] == 0xff
+	case 1:
+		return true
+	case 2: // at most 286 literal and 30 distance codes
+		return p[0]>>3 <= 29 && p[1]&31 <= 29
+	}
+	return false
 }
 
 // pump hands the buffer to the streams that go on.
@@ -63,9 +85,6 @@ func (in *stream) feed() bool {
 	if in.in == nil {
 		if len(p) < 3 {
 			return true
-		}
-		if in.format == decode.Zlib && p[2]&6 == 6 { // a block type that there is not
-			return false
 		}
 		in.view = v.child(in.format.String(), in.at)
 		in.in = decode.NewInflater(in.format, in.take)

@@ -216,7 +216,7 @@ func (m *multipartValues) end() {
 	case !m.started && mark && m.boundary != "" && bytes.HasPrefix(line[2:], []byte(m.boundary)):
 		m.s.values.take(&m.cur)
 		m.cur.reset()
-		m.headers, m.broken = true, false
+		m.headers, m.broken = !bytes.HasSuffix(line, []byte("--")), false // else the epilogue
 	case m.headers:
 		m.headers = len(line) > 0
 	default:

@@ -84,6 +84,16 @@ func TestFold(t *testing.T) {
 	}
 }
 
+func TestBlank(t *testing.T) {
+	for in, want := range map[string]string{
+		`a\nAKIA\"`: `a  AKIA  `, "q%20AKIA%41": "q   AKIA%41", "&quot;key&#32;": "      key     ", `\w=41 & 5%`: `\w=41 & 5%`, "": "",
+	} {
+		if got := string(Blank(nil, []byte(in))); got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+}
+
 func TestNextFold(t *testing.T) {
 	for in, want := range map[string]int{
 		"a plain text, with 100% and a=b & <c>": -1,

@@ -43,6 +43,32 @@ func Fold(dst, src []byte, final bool) ([]byte, int) {
 	return dst, i
 }
 
+// Blank appends src to dst with every escape of a character that is not part of a
+// token, such as "\n", "%20" or "&quot;", replaced by as many spaces, so that what
+// stands beside it stands alone. Offsets stay what they are.
+func Blank(dst, src []byte) []byte {
+	l := table()
+	for i := 0; i < len(src); {
+		n := 0
+		if c := src[i]; c == '\\' || c == '%' || c == '&' {
+			var text string
+			if text, n = l.escape(src[i:]); n > 0 && (text == "" || Token(text[0])) {
+				n = 0
+			}
+		}
+		if n == 0 {
+			dst = append(dst, src[i])
+			i++
+			continue
+		}
+		for range n {
+			dst = append(dst, ' ')
+		}
+		i += n
+	}
+	return dst
+}
+
 // NextFold returns the position of the first escape at or after from that hides a
 // character a secret can be made of, or len(src) if there is none. Escapes for
 // quotes, spaces and line ends hide nothing.
@@ -289,7 +315,7 @@ func (l *lookalikes) number(s []byte, at, least, most int, end byte) (string, in
 	for ; i < len(s) && i < at+most && Hex.value[s[i]] != outside; i++ {
 		r = r<<4 | rune(Hex.value[s[i]])
 	}
-	if i-at < least {
+	if i-at < least || r < 0 || r > utf8.MaxRune {
 		return "", 0
 	}
 	if end != 0 {
@@ -323,7 +349,7 @@ func (l *lookalikes) reference(s []byte) (string, int) {
 	for ; i < len(s) && '0' <= s[i] && s[i] <= '9'; i++ {
 		r = r*10 + rune(s[i]-'0')
 	}
-	if i == 2 {
+	if i == 2 || r < 0 || r > utf8.MaxRune {
 		return "", 0
 	}
 	return l.text(r), closed(s, i)
