@@ -16,8 +16,8 @@ import (
 	"bottled/launch/console"
 )
 
-// forwarded are the signals that go on to the command. TSTP and CONT stop and
-// continue it along with this program.
+// forwarded are the signals that go on to the command. TSTP and CONT also stop and
+// continue this program.
 var forwarded = []os.Signal{
 	unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2,
 	unix.SIGTSTP, unix.SIGCONT,
@@ -105,7 +105,7 @@ func (a *App) attached(ctx context.Context, signals <-chan os.Signal, terminal b
 		return 0, err
 	}
 	if exit.Reason != "" {
-		a.complain(fmt.Errorf("the bottle ended: %s", exit.Reason))
+		a.complain(fmt.Errorf("the bottle: %s", exit.Reason))
 	}
 	return status(exit), nil
 }
@@ -125,14 +125,10 @@ func forward(ctx context.Context, signals <-chan os.Signal, id string, p process
 		case <-ctx.Done():
 			return
 		case sig := <-signals:
-			switch s := sig.(syscall.Signal); s {
-			case unix.SIGTSTP:
-				// The command has no shell above it inside, so TSTP would be ignored
-				// there (an orphaned process group): it is stopped as this program is.
-				_ = p.signal(ctx, id, unix.SIGSTOP)
+			s := sig.(syscall.Signal)
+			_ = p.signal(ctx, id, s)
+			if s == unix.SIGTSTP { // this program is what the shell sees stop
 				_ = unix.Kill(os.Getpid(), unix.SIGSTOP)
-			default:
-				_ = p.signal(ctx, id, s)
 			}
 		}
 	}

@@ -42,8 +42,8 @@ and its value goes to the enforcer, not into the bottle.
 
 Exit status: the command's; 128+n if signal n ended it; 125 if bottled failed, 126
 if COMMAND cannot be executed, 127 if there is no such command. INT, TERM, HUP,
-QUIT, USR1 and USR2 are passed on to the command; it is stopped and continued
-along with this program, and ends with it.
+QUIT, USR1, USR2, TSTP and CONT are passed on to the command, which ends with this
+program.
 `
 
 const usageExec = `Usage: bottled exec [FLAGS] BOTTLE [--] COMMAND [ARG]...

@@ -17,6 +17,7 @@ complete -c bottled -n "not __fish_seen_subcommand_from $commands" -a version -d
 complete -c bottled -n "not __fish_seen_subcommand_from $commands" -a help -d "tell how to use a command"
 complete -c bottled -n "__fish_seen_subcommand_from exec inspect stop" -a "(__bottled_names)"
 complete -c bottled -n "__fish_seen_subcommand_from run" -l manifest -r -F -d "the manifest"
+complete -c bottled -n "__fish_seen_subcommand_from run daemon" -l resolver -x -d "DNS server of enforcers"
 complete -c bottled -n "__fish_seen_subcommand_from run" -l name -x -d "name of the bottle"
 complete -c bottled -n "__fish_seen_subcommand_from run" -l detach -d "leave it running"
 complete -c bottled -n "__fish_seen_subcommand_from run" -l user -x -a "(__fish_complete_users)" -d "run as"

@@ -31,7 +31,7 @@ _bottled() {
 	shift words
 	((CURRENT--))
 	case $command in
-	run) _arguments '--manifest[the manifest]:file:_files' '--name[name of the bottle]:name:' $dir $env \
+	run) _arguments '--resolver[DNS server of the enforcer]:address:' '--manifest[the manifest]:file:_files' '--name[name of the bottle]:name:' $dir $env \
 		'-t[with a terminal]' '-T[without a terminal]' '--detach[leave it running]' \
 		'--user[run as]:user:_users' $socket '*:::command:_normal' ;;
 	exec) _arguments $dir $env '-t[with a terminal]' '-T[without a terminal]' $socket '1:bottle:_bottled_names' '*:::command:_normal' ;;
@@ -42,7 +42,7 @@ _bottled() {
 		'--method[of the request]:method:(GET HEAD POST PUT PATCH DELETE)' \
 		'--bottle[live table of]:bottle:_bottled_names' $json $socket '*:file:_files' ;;
 	doctor | version) _arguments $json $socket ;;
-	daemon) _arguments $socket '--state-dir[state]:directory:_directories' '--audit-log[audit log]:file:_files' \
+	daemon) _arguments $socket '--resolver[DNS server of enforcers]:address:' '--state-dir[state]:directory:_directories' '--audit-log[audit log]:file:_files' \
 		'--log-level[least level]:level:(debug info warn error)' ;;
 	completion) _arguments '1:shell:(bash zsh fish)' ;;
 	help) _arguments '1:command:(run exec ls inspect stop routes doctor daemon completion version)' ;;
