@@ -3,9 +3,11 @@ package bottle
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/nftables"
 
@@ -159,6 +161,12 @@ func kill(t *testing.T, pid int) {
 	t.Helper()
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
+	}
+	for end := time.Now().Add(10 * time.Second); !zombie(strconv.Itoa(pid)); { // it dies a little later
+		if time.Now().After(end) {
+			t.Fatalf("process %d lives on", pid)
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
 
