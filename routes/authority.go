@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"bottled/strict"
 )
 
 // An Authority is the host and port that a request names: the one value that is
@@ -154,9 +156,4 @@ func (a Authority) String() string {
 }
 
 // clip bounds hostile input before it goes into a message.
-func clip(s string) string {
-	if len(s) > 120 {
-		return s[:120] + "..."
-	}
-	return s
-}
+func clip(s string) string { return strict.Clip(s) }

@@ -3,8 +3,9 @@ package routes
 import (
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
+
+	"bottled/strict"
 )
 
 // A Manifest is what a person asks for: one per bottle. It holds names of tokens
@@ -49,83 +50,71 @@ type ManifestRoute struct {
 //
 // It opens no file: see [PEM].
 func ParseManifest(name string, data []byte) (*Manifest, error) {
-	r := &reader{file: name}
-	n := r.yamlNode(data)
-	if err := r.err(); err != nil {
+	r := &reader{strict.New(name, "manifest")}
+	n := r.YAML(data)
+	if err := r.Err(); err != nil {
 		return nil, err
 	}
 	m := r.manifest(n)
-	if err := r.err(); err != nil {
+	if err := r.Err(); err != nil {
 		return nil, err
 	}
-	if r.conflicts(m); len(r.problems) > 0 {
-		return nil, r.err()
+	r.conflicts(m)
+	if err := r.Err(); err != nil {
+		return nil, err
 	}
 	m.name = name
 	return m, nil
 }
 
-func (r *reader) manifest(n *node) *Manifest {
-	v := r.object(n, "", "version", "defaults", "egress", "egress_proxy", "upstream_ca", "upstream_proxy", "dlp", "bottle")
-	r.version(n, v)
+func (r *reader) manifest(n *strict.Node) *Manifest {
+	v := r.Object(n, "", "version", "defaults", "egress", "egress_proxy", "upstream_ca", "upstream_proxy", "dlp", "bottle")
+	r.Version(n, v)
 	m := &Manifest{
-		Defaults:      r.flag(v["defaults"], "defaults", true),
-		UpstreamCA:    parsed(r, v["upstream_ca"], "upstream_ca", ParsePEM),
+		Defaults:      r.Flag(v["defaults"], "defaults", true),
+		UpstreamCA:    strict.Parsed(r.Reader, v["upstream_ca"], "upstream_ca", ParsePEM),
 		UpstreamProxy: r.upstreamProxy(v["upstream_proxy"]),
 		DLP:           r.dlp(v["dlp"], "dlp"),
 		Bottle:        r.settings(v["bottle"]),
 	}
-	egress := r.object(v["egress"], "egress", "allowlist")
-	for i, item := range r.list(egress["allowlist"], "egress.allowlist") {
-		m.Allowlist = append(m.Allowlist, parsed(r, item, index("egress.allowlist", i), ParsePattern))
+	egress := r.Object(v["egress"], "egress", "allowlist")
+	for i, item := range r.List(egress["allowlist"], "egress.allowlist") {
+		m.Allowlist = append(m.Allowlist, strict.Parsed(r.Reader, item, strict.Index("egress.allowlist", i), ParsePattern))
 	}
-	proxy := r.object(v["egress_proxy"], "egress_proxy", "routes")
-	for i, item := range r.list(proxy["routes"], "egress_proxy.routes") {
-		m.Routes = append(m.Routes, r.manifestRoute(item, index("egress_proxy.routes", i)))
+	proxy := r.Object(v["egress_proxy"], "egress_proxy", "routes")
+	for i, item := range r.List(proxy["routes"], "egress_proxy.routes") {
+		m.Routes = append(m.Routes, r.manifestRoute(item, strict.Index("egress_proxy.routes", i)))
 	}
 	return m
 }
 
-func (r *reader) version(doc *node, v map[string]*node) {
-	n := v["version"]
-	switch {
-	case missing(doc, v, "version"):
-		r.fail(doc, "version", "it is missing: begin with version: 1")
-	case n == nil:
-	case n.kind != numberKind:
-		r.fail(n, "version", "this must be the number 1, without quotes")
-	case n.text != "1":
-		r.fail(n, "version", "version %s is not known here: write version: 1, or upgrade bottled", clip(n.text))
-	}
-}
-
-func (r *reader) manifestRoute(n *node, key string) ManifestRoute {
-	v := r.object(n, key, "host", "path_allowlist", "methods", "ports", "protocol", "auth", "role", "allow_private", "dlp")
-	if missing(n, v, "host") {
-		r.fail(n, key, "the route has no host: add host: NAME")
+func (r *reader) manifestRoute(n *strict.Node, key string) ManifestRoute {
+	v := r.Object(n, key, "host", "path_allowlist", "methods", "ports", "protocol", "auth", "role", "allow_private", "dlp")
+	if strict.Missing(n, v, "host") {
+		r.Fail(n, key, "the route has no host: add host: NAME")
 	}
 	route := ManifestRoute{
-		Line:  n.line,
+		Line:  n.Line,
 		Route: r.route(v, key),
-		Roles: parsedList(r, v["role"], key+".role", ParseRole),
+		Roles: strict.ParsedList(r.Reader, v["role"], key+".role", ParseRole),
 	}
 	route.Auth, route.TokenRef = r.auth(v["auth"], key+".auth")
 	return route
 }
 
 // route reads the keys that a manifest and a rendered routes file share.
-func (r *reader) route(v map[string]*node, key string) Route {
+func (r *reader) route(v map[string]*strict.Node, key string) Route {
 	route := Route{
-		Host:         parsed(r, v["host"], key+".host", ParsePattern),
+		Host:         strict.Parsed(r.Reader, v["host"], key+".host", ParsePattern),
 		Protocol:     HTTP,
 		AnyPath:      v["path_allowlist"] == nil,
-		Paths:        parsedList(r, v["path_allowlist"], key+".path_allowlist", ParsePathPattern),
-		Methods:      parsedList(r, v["methods"], key+".methods", ParseMethod),
+		Paths:        strict.ParsedList(r.Reader, v["path_allowlist"], key+".path_allowlist", ParsePathPattern),
+		Methods:      strict.ParsedList(r.Reader, v["methods"], key+".methods", ParseMethod),
 		Ports:        r.ports(v["ports"], key+".ports"),
-		AllowPrivate: parsedList[netip.Prefix](r, v["allow_private"], key+".allow_private", ParsePrivate),
+		AllowPrivate: strict.ParsedList(r.Reader, v["allow_private"], key+".allow_private", ParsePrivate),
 	}
 	if v["protocol"] != nil {
-		route.Protocol = parsed(r, v["protocol"], key+".protocol", ParseProtocol)
+		route.Protocol = strict.Parsed(r.Reader, v["protocol"], key+".protocol", ParseProtocol)
 	}
 	if v["dlp"] != nil {
 		d := r.dlp(v["dlp"], key+".dlp")
@@ -134,17 +123,17 @@ func (r *reader) route(v map[string]*node, key string) Route {
 	return route
 }
 
-func (r *reader) ports(n *node, key string) []uint16 {
-	items := r.list(n, key)
+func (r *reader) ports(n *strict.Node, key string) []uint16 {
+	items := r.List(n, key)
 	if items == nil {
 		return nil
 	}
 	seen := make(map[uint16]bool)
 	ports := make([]uint16, 0, len(items))
 	for i, item := range items {
-		p := r.port(item, index(key, i))
+		p := r.port(item, strict.Index(key, i))
 		if p != 0 && seen[p] {
-			r.fail(item, index(key, i), "port %d is listed twice: remove one", p)
+			r.Fail(item, strict.Index(key, i), "port %d is listed twice: remove one", p)
 		}
 		seen[p] = true
 		ports = append(ports, p)
@@ -152,36 +141,36 @@ func (r *reader) ports(n *node, key string) []uint16 {
 	return ports
 }
 
-func (r *reader) auth(n *node, key string) (*Auth, TokenRef) {
+func (r *reader) auth(n *strict.Node, key string) (*Auth, TokenRef) {
 	if n == nil {
 		return nil, TokenRef{}
 	}
-	v := r.object(n, key, "scheme", "token_ref", "header", "username", "query")
-	if n.kind != mapKind {
+	v := r.Object(n, key, "scheme", "token_ref", "header", "username", "query")
+	if n.Kind != strict.Map {
 		return nil, TokenRef{}
 	}
 	a := &Auth{
-		Scheme:   r.text(v["scheme"], key+".scheme"),
-		Header:   parsed(r, v["header"], key+".header", parseAuthHeader),
-		Query:    r.text(v["query"], key+".query"),
-		Username: r.text(v["username"], key+".username"),
+		Scheme:   r.Text(v["scheme"], key+".scheme"),
+		Header:   strict.Parsed(r.Reader, v["header"], key+".header", parseAuthHeader),
+		Query:    r.Text(v["query"], key+".query"),
+		Username: r.Text(v["username"], key+".username"),
 		Slot:     slotName(0), // assigned in Effective
 	}
 	if v["scheme"] == nil && (v["header"] != nil || v["query"] != nil) {
 		a.Scheme = SchemeRaw
 	}
-	if missing(n, v, "token_ref") || a.Scheme == "" && missing(n, v, "scheme") {
-		r.fail(n, key, "auth needs both scheme and token_ref: add the missing one, or remove the block")
+	if strict.Missing(n, v, "token_ref") || a.Scheme == "" && strict.Missing(n, v, "scheme") {
+		r.Fail(n, key, "auth needs both scheme and token_ref: add the missing one, or remove the block")
 		return nil, TokenRef{}
 	}
-	return a, parsed(r, v["token_ref"], key+".token_ref", ParseTokenRef)
+	return a, strict.Parsed(r.Reader, v["token_ref"], key+".token_ref", ParseTokenRef)
 }
 
-func (r *reader) dlp(n *node, key string) DLP {
-	v := r.object(n, key, "mode", "exempt")
+func (r *reader) dlp(n *strict.Node, key string) DLP {
+	v := r.Object(n, key, "mode", "exempt")
 	return DLP{
-		Mode:   parsed(r, v["mode"], key+".mode", ParseDLPMode),
-		Exempt: parsedList(r, v["exempt"], key+".exempt", parseRuleID),
+		Mode:   strict.Parsed(r.Reader, v["mode"], key+".mode", ParseDLPMode),
+		Exempt: strict.ParsedList(r.Reader, v["exempt"], key+".exempt", parseRuleID),
 	}
 }
 
@@ -191,10 +180,10 @@ func (r *reader) conflicts(m *Manifest) {
 	t := newTable(0, len(m.Routes))
 	owner := make(map[string]string)
 	for i := range m.Routes {
-		key, route := index("egress_proxy.routes", i), &m.Routes[i]
-		at := &node{line: route.Line}
+		key, route := strict.Index("egress_proxy.routes", i), &m.Routes[i]
+		at := &strict.Node{Line: route.Line}
 		if err := t.add(&route.Route); err != nil {
-			r.fail(at, key, "%v", err)
+			r.Fail(at, key, "%v", err)
 		}
 		for _, role := range route.Roles {
 			for _, name := range role.Env {
@@ -205,7 +194,7 @@ func (r *reader) conflicts(m *Manifest) {
 	for _, name := range slices.Sorted(maps.Keys(m.Bottle.envLines)) {
 		line := m.Bottle.envLines[name]
 		if by := owner[name]; by != "" {
-			r.fail(&node{line: line}, "bottle.env."+name, "%s sets this variable already: remove one", by)
+			r.Fail(&strict.Node{Line: line}, "bottle.env."+name, "%s sets this variable already: remove one", by)
 		}
 	}
 }

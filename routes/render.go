@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"bottled/strict"
 )
 
 // renderedRoute is one route in the routes file. A path list that is there and
@@ -110,55 +112,55 @@ func publicRoute(r *Route) renderedRoute {
 // refuses are errors, and after an error there is no table. An empty list is a
 // table that denies everything.
 func Parse(data []byte, generation uint64) (*Table, error) {
-	r := &reader{file: "routes"}
-	n := r.jsonNode(data)
-	if err := r.err(); err != nil {
+	r := &reader{strict.New(renderedName, "routes file")}
+	n := r.JSON(data)
+	if err := r.Err(); err != nil {
 		return nil, err
 	}
-	v := r.object(n, "", "routes")
-	if missing(n, v, "routes") {
-		r.fail(n, "", `there is no list of routes: write {"routes": []} to deny everything`)
+	v := r.Object(n, "", "routes")
+	if strict.Missing(n, v, "routes") {
+		r.Fail(n, "", `there is no list of routes: write {"routes": []} to deny everything`)
 	}
-	items := r.list(v["routes"], "routes")
+	items := r.List(v["routes"], "routes")
 	list := make([]*Route, 0, len(items))
 	for i, item := range items {
-		list = append(list, r.renderedRoute(item, index("routes", i)))
+		list = append(list, r.renderedRoute(item, strict.Index("routes", i)))
 	}
-	if err := r.err(); err != nil {
+	if err := r.Err(); err != nil {
 		return nil, err
 	}
 	t, err := NewTable(list, generation)
 	if err != nil {
-		return nil, Problems{{File: r.file, Text: err.Error()}}
+		return nil, Problems{{File: renderedName, Text: err.Error()}}
 	}
 	return t, nil
 }
 
-func (r *reader) renderedRoute(n *node, key string) *Route {
-	v := r.object(n, key, "host", "path_allowlist", "auth_scheme", "token_env", "auth_header", "auth_username", "auth_query",
+func (r *reader) renderedRoute(n *strict.Node, key string) *Route {
+	v := r.Object(n, key, "host", "path_allowlist", "auth_scheme", "token_env", "auth_header", "auth_username", "auth_query",
 		"methods", "ports", "protocol", "allow_private", "dlp")
-	if missing(n, v, "host") {
-		r.fail(n, key, "the route has no host")
+	if strict.Missing(n, v, "host") {
+		r.Fail(n, key, "the route has no host")
 	}
 	route := r.route(v, key)
 	if v["auth_scheme"] == nil && v["token_env"] == nil {
 		for _, name := range []string{"auth_header", "auth_username", "auth_query"} {
 			if v[name] != nil {
-				r.fail(v[name], join(key, name), "it belongs to auth_scheme and token_env, which are not there")
+				r.Fail(v[name], strict.Join(key, name), "it belongs to auth_scheme and token_env, which are not there")
 			}
 		}
 		return &route
 	}
 	if v["auth_scheme"] == nil || v["token_env"] == nil {
-		r.fail(n, key, "auth_scheme and token_env belong together: add the missing one")
+		r.Fail(n, key, "auth_scheme and token_env belong together: add the missing one")
 		return &route
 	}
 	route.Auth = &Auth{
-		Scheme:   r.text(v["auth_scheme"], key+".auth_scheme"),
-		Slot:     parsed(r, v["token_env"], key+".token_env", parseSlot),
-		Header:   parsed(r, v["auth_header"], key+".auth_header", parseAuthHeader),
-		Username: r.text(v["auth_username"], key+".auth_username"),
-		Query:    r.text(v["auth_query"], key+".auth_query"),
+		Scheme:   r.Text(v["auth_scheme"], key+".auth_scheme"),
+		Slot:     strict.Parsed(r.Reader, v["token_env"], key+".token_env", parseSlot),
+		Header:   strict.Parsed(r.Reader, v["auth_header"], key+".auth_header", parseAuthHeader),
+		Username: r.Text(v["auth_username"], key+".auth_username"),
+		Query:    r.Text(v["auth_query"], key+".auth_query"),
 	}
 	return &route
 }

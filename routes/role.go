@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"bottled/strict"
 )
 
 // Placeholder is the value of the variables that a role sets: enough for a tool
@@ -45,7 +47,7 @@ func ParseRole(name string) (Role, error) {
 		}
 		names[i] = r.Name
 	}
-	if near := nearest(name, names); near != "" {
+	if near := strict.Nearest(name, names); near != "" {
 		return Role{}, fmt.Errorf("unknown role %q: did you mean %q? The known ones are %s", clip(name), near, strings.Join(names, ", "))
 	}
 	return Role{}, fmt.Errorf("unknown role %q: the known ones are %s", clip(name), strings.Join(names, ", "))

@@ -7,6 +7,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"bottled/strict"
 )
 
 // Settings is what a manifest says about the bottle itself (bottle:).
@@ -19,27 +21,27 @@ type Settings struct {
 	envLines map[string]int
 }
 
-func (r *reader) settings(n *node) Settings {
-	v := r.object(n, "bottle", "writable", "hidden", "env", "user_namespaces")
+func (r *reader) settings(n *strict.Node) Settings {
+	v := r.Object(n, "bottle", "writable", "hidden", "env", "user_namespaces")
 	s := Settings{
-		Writable:       parsedList(r, v["writable"], "bottle.writable", parseWritable),
-		Hidden:         parsedList(r, v["hidden"], "bottle.hidden", parseBottlePath),
-		UserNamespaces: r.flag(v["user_namespaces"], "bottle.user_namespaces", false),
+		Writable:       strict.ParsedList(r.Reader, v["writable"], "bottle.writable", parseWritable),
+		Hidden:         strict.ParsedList(r.Reader, v["hidden"], "bottle.hidden", parseBottlePath),
+		UserNamespaces: r.Flag(v["user_namespaces"], "bottle.user_namespaces", false),
 	}
 	env := v["env"]
 	if env == nil {
 		return s
 	}
 	s.Env, s.envLines = make(map[string]string), make(map[string]int)
-	values := r.object(env, "bottle.env")
+	values := r.Object(env, "bottle.env")
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		value := values[name]
 		key := "bottle.env." + clip(name)
 		if !isEnvName(name) {
-			r.fail(value, key, "%q is not the name of a variable: write letters, digits and underscores", clip(name))
+			r.Fail(value, key, "%q is not the name of a variable: write letters, digits and underscores", clip(name))
 			continue
 		}
-		s.Env[name], s.envLines[name] = parsed(r, value, key, parseEnvValue), value.line
+		s.Env[name], s.envLines[name] = strict.Parsed(r.Reader, value, key, parseEnvValue), value.Line
 	}
 	return s
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+
+	"bottled/strict"
 )
 
 // A PEM is one or more certificates, inline or in a file that the launching side
@@ -52,16 +54,16 @@ type UpstreamProxy struct {
 	CA        PEM // trusted for what the proxy presents on that leg
 }
 
-func (r *reader) upstreamProxy(n *node) *UpstreamProxy {
+func (r *reader) upstreamProxy(n *strict.Node) *UpstreamProxy {
 	if n == nil {
 		return nil
 	}
-	v := r.object(n, "upstream_proxy", "url", "ca")
-	if missing(n, v, "url") {
-		r.fail(n, "upstream_proxy", "it has no url: add url: http://HOST:PORT")
+	v := r.Object(n, "upstream_proxy", "url", "ca")
+	if strict.Missing(n, v, "url") {
+		r.Fail(n, "upstream_proxy", "it has no url: add url: http://HOST:PORT")
 	}
-	p := parsed(r, v["url"], "upstream_proxy.url", parseProxyURL)
-	p.CA = parsed(r, v["ca"], "upstream_proxy.ca", ParsePEM)
+	p := strict.Parsed(r.Reader, v["url"], "upstream_proxy.url", parseProxyURL)
+	p.CA = strict.Parsed(r.Reader, v["ca"], "upstream_proxy.ca", ParsePEM)
 	return &p
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"bottled/strict"
 )
 
 // bodyDriven are path segments of endpoints where the body, and not the path,
@@ -20,7 +22,7 @@ func (m *Manifest) Warnings() []Problem {
 		list = append(list, Problem{File: m.name, Line: line, Key: key, Text: fmt.Sprintf(format, args...)})
 	}
 	for i := range m.Routes {
-		r, key := &m.Routes[i], index("egress_proxy.routes", i)
+		r, key := &m.Routes[i], strict.Index("egress_proxy.routes", i)
 		if r.Host.wildcard {
 			warn(r.Line, key, "%s lets the labels of a name carry data to whoever serves the zone: name the hosts if they are known", r.Host)
 		}

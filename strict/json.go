@@ -1,4 +1,4 @@
-package routes
+package strict
 
 import (
 	"bytes"
@@ -8,20 +8,20 @@ import (
 	"unicode/utf8"
 )
 
-// MaxRendered bounds a rendered routes file, in bytes.
-const MaxRendered = 64 << 20
+// MaxJSON bounds a JSON document, in bytes.
+const MaxJSON = 64 << 20
 
-// jsonNode reads exactly one JSON value (RFC 8259). encoding/json would fold the
+// JSON reads exactly one JSON value (RFC 8259). encoding/json would fold the
 // case of keys, keep the last of two equal ones and replace bytes that are not
-// UTF-8; here nothing is folded, equal keys reach [reader.object], and such bytes
-// are refused.
-func (r *reader) jsonNode(data []byte) *node {
+// UTF-8; here nothing is folded, equal keys reach [Reader.object], and such bytes
+// are refused. It returns nil after a problem.
+func (r *Reader) JSON(data []byte) *Node {
 	switch {
-	case len(data) > MaxRendered:
-		r.fail(nil, "", "the document is %d bytes long: the limit is %d", len(data), MaxRendered)
+	case len(data) > MaxJSON:
+		r.Fail(nil, "", "the document is %d bytes long: the limit is %d", len(data), MaxJSON)
 		return nil
 	case !utf8.Valid(data):
-		r.fail(nil, "", "the document is not UTF-8")
+		r.Fail(nil, "", "the document is not UTF-8")
 		return nil
 	}
 	d := jsonReader{dec: json.NewDecoder(bytes.NewReader(data)), data: data, line: 1}
@@ -36,7 +36,7 @@ func (r *reader) jsonNode(data []byte) *node {
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}
-	r.fail(&node{line: d.place()}, "", "this is not valid JSON: %v", err)
+	r.Fail(&Node{Line: d.place()}, "", "this is not valid JSON: %v", err)
 	return nil
 }
 
@@ -55,7 +55,7 @@ func (d *jsonReader) place() int {
 	return d.line
 }
 
-func (d *jsonReader) value(depth int) (*node, error) {
+func (d *jsonReader) value(depth int) (*Node, error) {
 	if depth > maxDepth {
 		return nil, fmt.Errorf("it is nested too deeply: the limit is %d levels", maxDepth)
 	}
@@ -63,30 +63,30 @@ func (d *jsonReader) value(depth int) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &node{line: d.place()}
+	n := &Node{Line: d.place()}
 	switch v := token.(type) {
 	case json.Delim:
-		n.kind = listKind
+		n.Kind = List
 		if v == '{' {
-			n.kind = mapKind
+			n.Kind = Map
 		}
 		for d.dec.More() {
 			item, err := d.value(depth + 1)
 			if err != nil {
 				return nil, err
 			}
-			n.items = append(n.items, item)
+			n.Items = append(n.Items, item)
 		}
 		_, err = d.dec.Token()
 		return n, err
 	case string:
-		n.kind, n.text = stringKind, v
+		n.Kind, n.Text = String, v
 	case json.Number:
-		n.kind, n.text = numberKind, v.String()
+		n.Kind, n.Text = Number, v.String()
 	case bool:
-		n.kind, n.text = boolKind, fmt.Sprint(v)
+		n.Kind, n.Text = Bool, fmt.Sprint(v)
 	default:
-		n.kind = nullKind
+		n.Kind = Null
 	}
 	return n, nil
 }

@@ -1,9 +1,9 @@
-package routes
+package strict
 
 import "strings"
 
-// nearest returns the word that s was probably meant to be, or "".
-func nearest(s string, words []string) string {
+// Nearest returns the word that s was probably meant to be, or "".
+func Nearest(s string, words []string) string {
 	fold := func(s string) string {
 		return strings.NewReplacer("-", "", "_", "", ".", "").Replace(strings.ToLower(s))
 	}
