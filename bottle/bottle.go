@@ -89,6 +89,10 @@ func (b *bottle) supervise() {
 	case <-b.init.done():
 		exit = b.init.status
 	case <-b.worker.Done():
+		if b.init.over() { // both have ended, and this one has more to tell
+			exit = b.init.status
+			break
+		}
 		// Without its enforcer the bottle has no way out; nor has its work a future.
 		exit = Exit{Code: exitKilled, Signal: int(syscall.SIGKILL), Reason: "its enforcer ended"}
 	case r := <-b.asked:

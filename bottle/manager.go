@@ -3,7 +3,6 @@ package bottle
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -97,21 +96,16 @@ func NewManager(ctx context.Context, o Options) (*Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
+	pins = filepath.Join(pins, "bottled")
 	inst, err := openInstance(o.Run, o.Instance)
 	if err != nil {
 		return nil, err
 	}
-	place, err := placeOf(o.Run)
-	if err != nil {
-		inst.close()
-		return nil, err
-	}
-	base, pins = filepath.Join(base, place), filepath.Join(pins, "bottled", place)
 	m := &Manager{
 		o:        o,
 		instance: inst,
-		cgroups:  filepath.Join(base, place(o.Run, o.Instance)),
-		pins:     filepath.Join(pins, place(o.Run, o.Instance)),
+		cgroups:  filepath.Join(base, o.Instance),
+		pins:     filepath.Join(pins, o.Instance),
 		trust:    trust.NewHost(os.DirFS("/").(fs.ReadLinkFS)),
 		bottles:  make(map[string]*bottle),
 	}
@@ -124,17 +118,6 @@ func NewManager(ctx context.Context, o Options) (*Manager, error) {
 	m.sweep(base, pins)
 	m.recover(ctx)
 	return m, nil
-}
-
-// place names an instance among the cgroups and pins, which all run directories
-// share: what lies there is released by whoever has the lock of that name, so two
-// locks must never mean one place.
-func place(run, instance string) string {
-	if run == DefaultRun {
-		return instance
-	}
-	sum := sha256.Sum256([]byte(run))
-	return instance + "-" + hex.EncodeToString(sum[:6])
 }
 
 // NewInstance makes up a name for a daemon that serves one bottle.
@@ -169,9 +152,6 @@ func (m *Manager) Close() error {
 		errs = append(errs, os.RemoveAll(m.instance.dir))
 	}
 	errs = append(errs, removeEmpty(m.cgroups), removeEmpty(m.pins))
-	if filepath.Clean(m.o.Run) != DefaultRun {
-		errs = append(errs, removeEmpty(filepath.Dir(m.cgroups)), removeEmpty(filepath.Dir(m.pins)))
-	}
 	m.instance.close()
 	return errors.Join(errs...)
 }

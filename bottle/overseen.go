@@ -18,15 +18,15 @@ import (
 type overseen struct {
 	process *launch.Process
 	adopted bool
-	over    chan struct{} // closed once it has ended
+	ended   chan struct{} // closed once it has
 	status  Exit          // valid after that
 }
 
 // oversee waits for the end of a process, which reaps it where it is a child.
 func oversee(p *launch.Process, adopted bool) *overseen {
-	o := &overseen{process: p, adopted: adopted, over: make(chan struct{})}
+	o := &overseen{process: p, adopted: adopted, ended: make(chan struct{})}
 	go func() {
-		defer close(o.over)
+		defer close(o.ended)
 		exit, err := p.Wait()
 		switch {
 		case err == nil:
@@ -54,7 +54,17 @@ func adoptProcess(p process) (*overseen, error) {
 	return oversee(found, true), nil
 }
 
-func (o *overseen) done() <-chan struct{} { return o.over }
+func (o *overseen) done() <-chan struct{} { return o.ended }
+
+// over says whether it has ended.
+func (o *overseen) over() bool {
+	select {
+	case <-o.ended:
+		return true
+	default:
+		return false
+	}
+}
 
 // exitUnknown is the status of a command whose end nobody saw.
 const exitUnknown = 125

@@ -186,8 +186,8 @@ func (p *Plan) record(c Caller, id string, created time.Time) record {
 	return r
 }
 
-// environment is the command's: what the caller passed, what a program expects to
-// find, and what the manifest sets, which counts most.
+// environment is the command's: what a program expects to find, what the manifest
+// sets, and what the caller passed, which counts most but for who one is.
 func (p *Plan) environment(o CreateOptions) error {
 	for _, kv := range o.Env {
 		if name, _, ok := strings.Cut(kv, "="); !ok || name == "" || strings.ContainsRune(kv, 0) {
@@ -203,7 +203,7 @@ func (p *Plan) environment(o CreateOptions) error {
 	for _, name := range slices.Sorted(maps.Keys(p.settings.Env)) {
 		set = append(set, name+"="+p.settings.Env[name])
 	}
-	p.env = merge(base, o.Env, identity, set)
+	p.env = merge(base, set, o.Env, identity)
 	return nil
 }
 
