@@ -1,6 +1,8 @@
 package bottle
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -42,6 +44,22 @@ func openInstance(run, name string) (*instance, error) {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}
 	return &instance{dir: dir, lock: lock}, nil
+}
+
+// placeOf is where the bottles of a run directory are among all cgroups and pins:
+// at the top for the default one, else in a folder of its own. The locks that tell
+// the living from the dead lie in the run directory, so a daemon must not come upon
+// what belongs to another one.
+func placeOf(run string) (string, error) {
+	if filepath.Clean(run) == DefaultRun {
+		return "", nil
+	}
+	real, err := filepath.EvalSymlinks(run)
+	if err != nil {
+		return "", fmt.Errorf("state directory: %w", err)
+	}
+	sum := sha256.Sum256([]byte(real))
+	return "run-" + hex.EncodeToString(sum[:8]), nil
 }
 
 // removeEmpty removes a directory unless somebody still has something in it.

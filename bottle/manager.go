@@ -96,11 +96,16 @@ func NewManager(ctx context.Context, o Options) (*Manager, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	pins = filepath.Join(pins, "bottled")
 	inst, err := openInstance(o.Run, o.Instance)
 	if err != nil {
 		return nil, err
 	}
+	place, err := placeOf(o.Run)
+	if err != nil {
+		inst.close()
+		return nil, err
+	}
+	base, pins = filepath.Join(base, place), filepath.Join(pins, "bottled", place)
 	m := &Manager{
 		o:        o,
 		instance: inst,
@@ -152,6 +157,9 @@ func (m *Manager) Close() error {
 		errs = append(errs, os.RemoveAll(m.instance.dir))
 	}
 	errs = append(errs, removeEmpty(m.cgroups), removeEmpty(m.pins))
+	if filepath.Clean(m.o.Run) != DefaultRun {
+		errs = append(errs, removeEmpty(filepath.Dir(m.cgroups)), removeEmpty(filepath.Dir(m.pins)))
+	}
 	m.instance.close()
 	return errors.Join(errs...)
 }
