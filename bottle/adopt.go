@@ -30,7 +30,7 @@ func (m *Manager) recover(ctx context.Context) {
 			m.take(b, hooks)
 			continue
 		}
-		if released := release(m.paths(id)); released != nil {
+		if released := m.release(m.paths(id)); released != nil {
 			m.o.Log.Error("cannot release what an earlier daemon left; the next start tries again", "bottle", id, "error", errors.Join(err, released))
 			continue
 		}

@@ -104,7 +104,7 @@ func (b *bottle) supervise() {
 		exit = b.terminate(r)
 	}
 	b.setState(Stopping, nil)
-	if err := release(b.paths); err != nil {
+	if err := b.m.release(b.paths); err != nil {
 		b.m.o.Log.Error("cannot release a bottle; the next start tries again", "bottle", b.record.ID, "error", err)
 	}
 	<-b.init.done() // killed with its group; reaps the child

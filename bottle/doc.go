@@ -6,11 +6,12 @@
 //
 //	record     a directory of state, so that whoever comes next knows of the bottle
 //	cgroup     a fresh one, never used before
+//	spawn      the enforcer's process, which gets ready meanwhile
 //	namespace  loopback only, every destination local, all TCP to the listeners
 //	hooks      the eBPF programs on the cgroup, pinned
 //	listeners  opened inside the namespace
 //	authority  the bottle's own CA
-//	worker     the enforcer, which gets listeners, routes, tokens and CA
+//	worker     the enforcer gets listeners, routes, tokens and CA, and serves
 //	init       the first process, born in the cgroup and the namespaces
 //
 // and gives all of it back in one way only, [Manager]'s release, which works from

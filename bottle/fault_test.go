@@ -12,8 +12,8 @@ func TestAFaultAtAnyStepOfAStartLeavesNothing(t *testing.T) {
 	injected := errors.New("injected fault")
 	at := 0
 	m := newManager(t, func(o *Options) {
-		o.Fault = func(step int, name string) error {
-			if step == at {
+		o.Fault = func(operation string, step int, name string) error {
+			if operation == "start" && step == at {
 				return fmt.Errorf("%w before %s", injected, name)
 			}
 			return nil

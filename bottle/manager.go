@@ -45,9 +45,10 @@ type Options struct {
 	Audit    audit.Sink   // default: none
 	// Executable is run to be init and worker; default /proc/self/exe.
 	Executable string
-	// Fault is called before each step of a start with its number and name; its
-	// error fails the step. For tests, which also end the process in it.
-	Fault func(step int, name string) error
+	// Fault is called before each step of an operation ("start", "update", "release")
+	// with the step's number, from 1, and name; its error fails the step. For tests,
+	// which also end the process in it. It is called from several goroutines at once.
+	Fault func(operation string, step int, name string) error
 }
 
 // Manager holds the bottles of one daemon. Its methods may be called from several
@@ -82,6 +83,9 @@ func NewManager(ctx context.Context, o Options) (*Manager, error) {
 	}
 	if o.Executable == "" {
 		o.Executable = "/proc/self/exe"
+	}
+	if o.Fault == nil {
+		o.Fault = func(string, int, string) error { return nil }
 	}
 	run, err := filepath.Abs(o.Run)
 	if err != nil {

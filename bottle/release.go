@@ -3,6 +3,7 @@ package bottle
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -37,20 +38,37 @@ func (p paths) control() string { return filepath.Join(p.state, "worker.sock") }
 func (p paths) inside() string  { return filepath.Join(p.cgroup, insideGroup) }
 func (p paths) worker() string  { return filepath.Join(p.cgroup, workerGroup) }
 
+// releaseStep gives back one thing that a bottle holds, or nothing where it is gone.
+type releaseStep struct {
+	name string
+	do   func(context.Context, paths) error
+}
+
+// releaseSteps is the order in which a bottle goes: the processes first, so that at
+// no time one of them runs with a wall less, and the record last, so that nothing is
+// there that nobody knows of. The network namespace goes with the last process and
+// listener in it.
+var releaseSteps = []releaseStep{
+	{"processes", func(ctx context.Context, p paths) error { return killGroup(ctx, p.cgroup) }},
+	{"programs", func(_ context.Context, p paths) error { return bpf.Remove(p.pins) }},
+	{"state", func(_ context.Context, p paths) error { return os.RemoveAll(p.state) }},
+}
+
 // release gives back all that a bottle holds on the host, whatever part of it is
-// there; to release what does not exist succeeds. The processes go first, so that
-// at no time one of them runs with a wall less. The network namespace goes with
-// the last process and listener in it.
-func release(p paths) error {
+// there; to release what does not exist succeeds. After an error the rest is left
+// for the next start: what is left stands guard over what may still run.
+func (m *Manager) release(p paths) error {
 	ctx, cancel := context.WithTimeout(context.Background(), killTimeout)
 	defer cancel()
-	if err := killGroup(ctx, p.cgroup); err != nil {
-		return err // what is left stands guard over what still runs
+	for i, step := range releaseSteps {
+		if err := m.o.Fault("release", i+1, step.name); err != nil {
+			return fmt.Errorf("release %s: %w", step.name, err)
+		}
+		if err := step.do(ctx, p); err != nil {
+			return err
+		}
 	}
-	return errors.Join(
-		bpf.Remove(p.pins),
-		os.RemoveAll(p.state),
-	)
+	return nil
 }
 
 // killTimeout bounds how long killed processes may take to be gone: one that sleeps

@@ -81,11 +81,12 @@ type step struct {
 var steps = []step{
 	{"record", (*start).makeRecord},
 	{"cgroup", (*start).makeCgroups},
+	{"spawn", (*start).spawnWorker},
 	{"namespace", (*start).makeNamespace},
 	{"hooks", (*start).attachHooks},
 	{"listeners", (*start).openListeners},
 	{"authority", (*start).makeAuthority},
-	{"worker", (*start).startWorker},
+	{"worker", (*start).handOver},
 	{"init", (*start).startInit},
 	{"identify", (*start).completeRecord},
 }
@@ -102,10 +103,8 @@ func (s *start) run(ctx context.Context) (err error) {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("%w: the caller went away", ErrUnavailable)
 		}
-		if s.m.o.Fault != nil {
-			if err := s.m.o.Fault(i+1, step.name); err != nil {
-				return fmt.Errorf("%s: %w", step.name, err)
-			}
+		if err := s.m.o.Fault("start", i+1, step.name); err != nil {
+			return fmt.Errorf("%s: %w", step.name, err)
 		}
 		if err := step.do(s); err != nil {
 			return err
@@ -116,7 +115,7 @@ func (s *start) run(ctx context.Context) (err error) {
 
 // undo releases everything and waits for the children, which are dead by then.
 func (s *start) undo() error {
-	err := release(s.b.paths)
+	err := s.m.release(s.b.paths)
 	if err == nil && s.b.worker != nil {
 		<-s.b.worker.Done()
 	}
@@ -192,42 +191,46 @@ func (s *start) makeAuthority() (err error) {
 	return err
 }
 
-func (s *start) startWorker() error {
-	handover, err := s.authority.Marshal()
-	if err != nil {
-		return err
-	}
-	flows, err := s.hooks.FlowsFD()
-	if err != nil {
-		return err
-	}
-	flowsFile := os.NewFile(uintptr(flows), "flows")
-	defer flowsFile.Close()
-	s.b.worker, err = worker.Start(worker.StartOptions{
+// spawnWorker starts the enforcer's process, which takes longer than all else and
+// needs nothing yet: it is ready by the time there is something to give it.
+func (s *start) spawnWorker() (err error) {
+	s.b.worker, err = worker.Spawn(worker.SpawnOptions{
 		Identity:   workerID(s.outside.ID()),
 		CgroupFD:   s.outside.FD(),
 		Control:    s.b.paths.control(),
 		Executable: s.m.o.Executable,
 		Stderr:     os.Stderr,
-		Files: map[string][]*os.File{
-			worker.FileTCP:    s.listeners.TCP,
-			worker.FileDNS:    s.listeners.DNSPacket,
-			worker.FileDNSTCP: s.listeners.DNSStream,
-			worker.FileFlows:  {flowsFile},
-		},
-		Handoff: worker.Handoff{
-			Bottle:     s.b.record.ID,
-			Owner:      strconv.FormatUint(uint64(s.b.record.Owner), 10),
-			Routes:     s.plan.rendered,
-			Generation: s.b.record.Generation,
-			CA:         handover.Reveal(),
-			Tokens:     s.plan.bySlot(s.tokens),
-			UpstreamCA: s.plan.upstreamCA,
-			Resolver:   s.m.o.Resolver,
-			Own:        s.net.Addresses(),
-		},
 	})
 	return err
+}
+
+func (s *start) handOver() error {
+	handover, err := s.authority.Marshal()
+	if err != nil {
+		return err
+	}
+	fd, err := s.hooks.FlowsFD()
+	if err != nil {
+		return err
+	}
+	flows := os.NewFile(uintptr(fd), "flows")
+	defer flows.Close()
+	return s.b.worker.HandOver(worker.Handoff{
+		Bottle:     s.b.record.ID,
+		Owner:      strconv.FormatUint(uint64(s.b.record.Owner), 10),
+		Routes:     s.plan.rendered,
+		Generation: s.b.record.Generation,
+		CA:         handover.Reveal(),
+		Tokens:     s.plan.bySlot(s.tokens),
+		UpstreamCA: s.plan.upstreamCA,
+		Resolver:   s.m.o.Resolver,
+		Own:        s.net.Addresses(),
+	}, map[string][]*os.File{
+		worker.FileTCP:    s.listeners.TCP,
+		worker.FileDNS:    s.listeners.DNSPacket,
+		worker.FileDNSTCP: s.listeners.DNSStream,
+		worker.FileFlows:  {flows},
+	})
 }
 
 // startInit runs the command. From here on hostile code runs, so this comes when

@@ -18,7 +18,7 @@ func (m *Manager) sweep(cgroups, pins string) {
 		if !strings.HasPrefix(name, selfPrefix) || name == m.o.Instance {
 			continue
 		}
-		err := sweepInstance(
+		err := m.sweepInstance(
 			filepath.Join(m.o.Run, name), filepath.Join(cgroups, name), filepath.Join(pins, name))
 		switch {
 		case errors.Is(err, errInUse):
@@ -31,7 +31,7 @@ func (m *Manager) sweep(cgroups, pins string) {
 }
 
 // sweepInstance releases every bottle of a dead instance and its folders.
-func sweepInstance(state, cgroups, pins string) error {
+func (m *Manager) sweepInstance(state, cgroups, pins string) error {
 	if err := os.MkdirAll(state, 0o711); err != nil { // where only the other two are left
 		return err
 	}
@@ -42,7 +42,7 @@ func sweepInstance(state, cgroups, pins string) error {
 	defer lock.Close()
 	var errs []error
 	for _, id := range names(filepath.Join(state, "bottles"), cgroups, pins) {
-		errs = append(errs, release(paths{
+		errs = append(errs, m.release(paths{
 			state:  filepath.Join(state, "bottles", id),
 			cgroup: filepath.Join(cgroups, id),
 			pins:   filepath.Join(pins, id),

@@ -37,7 +37,13 @@ func (m *Manager) UpdateRoutes(ctx context.Context, c Caller, ref, name string, 
 	if u.Tokens, u.Keep, err = b.assign(t.slots, tokens); err != nil {
 		return 0, 0, err
 	}
+	if err := m.o.Fault("update", 1, "enforcer"); err != nil {
+		return 0, 0, fmt.Errorf("bottle %q: %w", b.record.Name, err)
+	}
 	if err := b.worker.Update(ctx, u); err != nil {
+		return 0, 0, fmt.Errorf("bottle %q: %w", b.record.Name, err)
+	}
+	if err := m.o.Fault("update", 2, "record"); err != nil {
 		return 0, 0, fmt.Errorf("bottle %q: %w", b.record.Name, err)
 	}
 	b.adoptTable(next, manifest, t)

@@ -5,27 +5,13 @@ import (
 	"fmt"
 	"os"
 
-	seccomp "github.com/elastic/go-seccomp-bpf"
 	"github.com/landlock-lsm/go-landlock/landlock"
 	"golang.org/x/sys/unix"
 	"kernel.org/pub/linux/libs/security/libcap/cap"
-)
+	"kernel.org/pub/linux/libs/security/libcap/psx"
 
-// forbidden are the system calls a worker has no use for and an intruder would:
-// other programs, other processes, other namespaces, kernel interfaces with a
-// history. They fail with EPERM. What stays is what the Go runtime, sockets and
-// reading /etc need; bpf(2) stays because the flow map is read through it, and
-// without a capability it can do no more than that.
-var forbidden = []string{
-	"execve", "execveat", "ptrace", "process_vm_readv", "process_vm_writev", "process_madvise",
-	"kcmp", "pidfd_getfd", "pidfd_open",
-	"mount", "umount2", "pivot_root", "chroot", "move_mount", "open_tree", "fsopen", "fsmount", "fsconfig", "fspick", "mount_setattr",
-	"unshare", "setns", "add_key", "request_key", "keyctl", "perf_event_open", "userfaultfd",
-	"io_uring_setup", "io_uring_enter", "io_uring_register",
-	"init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "reboot", "swapon", "swapoff",
-	"open_by_handle_at", "name_to_handle_at", "quotactl", "acct", "personality", "settimeofday", "clock_settime", "adjtimex", "clock_adjtime",
-	"setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setgroups", "setfsuid", "setfsgid",
-}
+	"bottled/launch/seccomp"
+)
 
 // readable is what a worker reads after it has started: the resolver's
 // configuration, which may change under it.
@@ -56,16 +42,16 @@ func confine() error {
 	if err := landlock.V5.BestEffort().RestrictPaths(rules...); err != nil {
 		return fmt.Errorf("worker: landlock: %w", err)
 	}
-	filter := seccomp.Filter{
-		NoNewPrivs: true,
-		Flag:       seccomp.FilterFlagTSync,
-		Policy: seccomp.Policy{
-			DefaultAction: seccomp.ActionAllow,
-			Syscalls:      []seccomp.SyscallGroup{{Action: seccomp.ActionErrno, Names: forbidden}},
-		},
+	// For every thread, as the filter is for every thread.
+	if _, _, errno := psx.Syscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); errno != 0 {
+		return fmt.Errorf("worker: PR_SET_NO_NEW_PRIVS: %w", errno)
 	}
-	if err := seccomp.LoadFilter(filter); err != nil {
-		return fmt.Errorf("worker: seccomp: %w", err)
+	filter, err := seccomp.Enforcer()
+	if err != nil {
+		return fmt.Errorf("worker: %w", err)
+	}
+	if err := seccomp.Load(filter); err != nil {
+		return fmt.Errorf("worker: %w", err)
 	}
 	return nil
 }

@@ -6,9 +6,10 @@
 // and no more:
 //
 //	daemon (root)                        worker (uid of its own, no capability)
-//	  Start ── socketpair: Handoff + fds ──► Main: receive, confine, serve
-//	        ◄─ ready or error ─────────────
-//	  Dial ─── control socket ────────────► PUT /table, GET /events, GET /stats
+//	  Spawn ───────────────────────────────► Main: confine
+//	  HandOver ── socketpair: Handoff + fds ► receive, serve
+//	           ◄─ ready or error ───────────
+//	  Dial ────── control socket ──────────► PUT /table, GET /events, GET /stats
 //
 // A worker lives in the host's network namespace, because it dials the upstreams,
 // and in a cgroup beside the bottle's, so that the bottle's hooks do not bind it.
@@ -17,6 +18,6 @@
 // control socket in the bottle's state directory. A worker that dies leaves the
 // bottle with no listener, which is to say with no way out at all.
 //
-// The parent's side is [Start], [Dial] and [Worker]; the child's is [Main], which
+// The parent's side is [Spawn], [Dial] and [Worker]; the child's is [Main], which
 // cmd/bottled calls when it is executed under the name [Arg0].
 package worker

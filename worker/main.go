@@ -47,17 +47,21 @@ func run(socket *os.File) error {
 
 // prepare does all that can fail before the worker says that it is ready.
 func prepare(conn *net.UnixConn) (*enforcer, *sockets, error) {
+	// Read while /etc and what it points to are still in reach.
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, nil, fmt.Errorf("system roots: %w", err)
+	}
+	if err := confine(); err != nil {
+		return nil, nil, err
+	}
 	h, files, err := receive(conn)
 	if err != nil {
 		return nil, nil, err
 	}
-	// Read while /etc and what it points to are still in reach.
-	roots, err := trusted(h.UpstreamCA)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := confine(); err != nil {
-		return nil, nil, err
+	// Upstreams are verified against the system's roots and those the manifest adds.
+	if len(h.UpstreamCA) > 0 && !roots.AppendCertsFromPEM(h.UpstreamCA) {
+		return nil, nil, errors.New("upstream_ca holds no certificate in PEM form")
 	}
 	s, err := open(files)
 	if err != nil {
@@ -75,19 +79,6 @@ func answer(conn *net.UnixConn, err error) error {
 		v.Error = err.Error()
 	}
 	return errors.Join(err, json.NewEncoder(io.Writer(conn)).Encode(v))
-}
-
-// trusted is what upstream certificates are verified against: the system's roots
-// and those the manifest adds.
-func trusted(extra []byte) (*x509.CertPool, error) {
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		return nil, fmt.Errorf("worker: system roots: %w", err)
-	}
-	if len(extra) > 0 && !roots.AppendCertsFromPEM(extra) {
-		return nil, errors.New("worker: upstream_ca holds no certificate in PEM form")
-	}
-	return roots, nil
 }
 
 // serve runs until SIGTERM or until one of its servers fails, which ends them all:

@@ -25,16 +25,12 @@ const startTimeout = 20 * time.Second
 // handoffFD is where a worker finds its socketpair.
 const handoffFD = 3
 
-// StartOptions says how to start a worker.
-type StartOptions struct {
+// SpawnOptions says what process a worker is to be.
+type SpawnOptions struct {
 	// Identity is the uid and gid of the worker, its own and no other process's. Never 0.
 	Identity uint32
 	// CgroupFD is a directory descriptor of the cgroup the worker is born in.
 	CgroupFD int
-	// Handoff is what the worker gets; Version and Files are filled in.
-	Handoff Handoff
-	// Files are the descriptors it gets, by the names of [FileTCP] and so on. Start does not close them.
-	Files map[string][]*os.File
 	// Control is where the worker's control socket is to be; its directory must be the daemon's alone.
 	Control string
 	// Executable is the daemon's binary; empty means /proc/self/exe.
@@ -43,11 +39,12 @@ type StartOptions struct {
 	Stderr *os.File
 }
 
-// Start starts a worker and returns once it serves. On error nothing is left but
-// perhaps an empty cgroup.
+// Spawn starts a worker process, which confines itself and waits for
+// [Worker.HandOver]. It returns at once, so that the worker's start goes on beside
+// that of the rest of the bottle.
 //
 // It may be called from several goroutines at once.
-func Start(o StartOptions) (*Worker, error) {
+func Spawn(o SpawnOptions) (*Worker, error) {
 	if o.Identity == 0 {
 		return nil, errors.New("worker: refusing to start as uid 0")
 	}
@@ -55,49 +52,86 @@ func Start(o StartOptions) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer control.Close()
-
 	ours, theirs, err := socketpair()
 	if err != nil {
+		control.Close()
 		return nil, err
 	}
-	defer ours.Close()
 	cmd := command(o, theirs)
 	err = startConfined(cmd)
 	theirs.Close()
 	if err != nil {
+		ours.Close()
+		control.Close()
 		return nil, fmt.Errorf("worker: start: %w", err)
 	}
-	w := &Worker{PID: cmd.Process.Pid, Control: o.Control, process: cmd.Process, done: make(chan struct{})}
-	go w.reap(cmd)
-	if err := handOver(ours, o, control); err != nil {
-		w.Kill()
-		<-w.done
-		return nil, err
+	w := &Worker{
+		PID: cmd.Process.Pid, Control: o.Control, process: cmd.Process, done: make(chan struct{}),
+		pending: &pending{conn: ours, control: control},
 	}
+	go w.reap(cmd)
 	return w, nil
 }
 
+// pending is what a worker that was spawned waits for.
+type pending struct {
+	conn    *net.UnixConn
+	control *os.File
+}
+
+func (p *pending) close() {
+	p.conn.Close()
+	p.control.Close()
+}
+
+// HandOver gives a worker that was spawned what it serves with, once, and returns
+// when it serves. h.Version and h.Files are filled in; files are the descriptors,
+// by the names of [FileTCP] and so on, and stay the caller's. On an error the worker
+// is dead.
+func (w *Worker) HandOver(h Handoff, files map[string][]*os.File) error {
+	p := w.pending
+	if p == nil {
+		return errors.New("worker: nothing is waited for")
+	}
+	w.pending = nil
+	defer p.close()
+	err := p.handOver(h, files)
+	if err != nil {
+		w.Kill()
+		<-w.done
+	}
+	return err
+}
+
+// Discard ends a worker that was spawned, whether or not it got its handoff.
+func (w *Worker) Discard() {
+	if w.pending != nil {
+		w.pending.close()
+		w.pending = nil
+	}
+	w.Kill()
+	<-w.done
+}
+
 // handOver sends the handoff and waits for the answer.
-func handOver(conn *net.UnixConn, o StartOptions, control *os.File) error {
-	if err := conn.SetDeadline(time.Now().Add(startTimeout)); err != nil {
+func (p *pending) handOver(h Handoff, files map[string][]*os.File) error {
+	if err := p.conn.SetDeadline(time.Now().Add(startTimeout)); err != nil {
 		return fmt.Errorf("worker: %w", err)
 	}
-	h := o.Handoff
 	h.Version = handoffVersion
 	h.Files = []string{FileControl}
-	files := []*os.File{control}
+	all := []*os.File{p.control}
 	for _, name := range []string{FileTCP, FileDNS, FileDNSTCP, FileFlows} {
-		for _, f := range o.Files[name] {
+		for _, f := range files[name] {
 			h.Files = append(h.Files, name)
-			files = append(files, f)
+			all = append(all, f)
 		}
 	}
-	if err := send(conn, h, files); err != nil {
+	if err := send(p.conn, h, all); err != nil {
 		return err
 	}
 	var v verdict
-	if err := json.NewDecoder(conn).Decode(&v); err != nil {
+	if err := json.NewDecoder(p.conn).Decode(&v); err != nil {
 		return fmt.Errorf("worker: ended before it was ready: %w", err)
 	}
 	if !v.Ready {
@@ -108,7 +142,7 @@ func handOver(conn *net.UnixConn, o StartOptions, control *os.File) error {
 
 // command describes the child: the daemon's own binary, no environment, no
 // argument, no descriptor but the socketpair.
-func command(o StartOptions, handoff *os.File) *exec.Cmd {
+func command(o SpawnOptions, handoff *os.File) *exec.Cmd {
 	exe := o.Executable
 	if exe == "" {
 		exe = "/proc/self/exe"

@@ -27,6 +27,7 @@ type Worker struct {
 
 	process *os.Process // by pidfd, so that a signal can never reach another process
 	done    chan struct{}
+	pending *pending // until HandOver; nil for one that was adopted
 
 	clientOnce sync.Once
 	http       *http.Client

@@ -24,7 +24,9 @@ type Options struct {
 
 // Program assembles the filter for the architecture of this build. It is pure,
 // and fails only when the table itself does not assemble.
-func Program(o Options) ([]bpf.RawInstruction, error) {
+func Program(o Options) ([]bpf.RawInstruction, error) { return assemble(rules(o)) }
+
+func assemble(table []rule) ([]bpf.RawInstruction, error) {
 	prog := []bpf.Instruction{
 		bpf.LoadAbsolute{Off: offsetArch, Size: 4},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: nativeArch, SkipTrue: 1},
@@ -36,7 +38,7 @@ func Program(o Options) ([]bpf.RawInstruction, error) {
 		refuse(unix.ENOSYS),
 	}
 	seen := map[uint32]string{}
-	for _, r := range rules(o) {
+	for _, r := range table {
 		if other, dup := seen[r.number]; dup {
 			return nil, fmt.Errorf("system call %d stands twice in the table: %s and %s", r.number, other, r.name)
 		}

@@ -1,0 +1,40 @@
+package seccomp
+
+import (
+	"slices"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+// alone are the calls by which a process becomes another, starts one, or reaches
+// one: an enforcer has no use for any, and who got into one has.
+var alone = []call{
+	{unix.SYS_EXECVE, "execve"}, {unix.SYS_EXECVEAT, "execveat"},
+	{unix.SYS_PTRACE, "ptrace"}, {unix.SYS_PIDFD_OPEN, "pidfd_open"}, {unix.SYS_PIDFD_SEND_SIGNAL, "pidfd_send_signal"},
+	{unix.SYS_PROCESS_VM_READV, "process_vm_readv"}, {unix.SYS_PROCESS_VM_WRITEV, "process_vm_writev"},
+	{unix.SYS_PROCESS_MADVISE, "process_madvise"},
+	{unix.SYS_SETUID, "setuid"}, {unix.SYS_SETGID, "setgid"}, {unix.SYS_SETREUID, "setreuid"}, {unix.SYS_SETREGID, "setregid"},
+	{unix.SYS_SETRESUID, "setresuid"}, {unix.SYS_SETRESGID, "setresgid"}, {unix.SYS_SETGROUPS, "setgroups"},
+	{unix.SYS_SETFSUID, "setfsuid"}, {unix.SYS_SETFSGID, "setfsgid"}, {unix.SYS_CAPSET, "capset"},
+}
+
+// Commands of bpf(2) that an enforcer uses on the map it was given; without a
+// capability it could do little with the others (linux/bpf.h).
+const (
+	bpfMapLookup      = 1
+	bpfObjectInfoByFD = 15
+)
+
+// Enforcer assembles the filter of an enforcer: all that [Program] refuses, any
+// other program or process, and all of bpf(2) but looking something up.
+func Enforcer() ([]bpf.RawInstruction, error) {
+	table := slices.DeleteFunc(rules(Options{}), func(r rule) bool { return r.number == unix.SYS_BPF })
+	table = append(table, rule{unix.SYS_BPF, "bpf", oneOf(0, bpfMapLookup, bpfObjectInfoByFD)})
+	for _, c := range alone {
+		if !slices.ContainsFunc(table, func(r rule) bool { return r.number == c.number }) {
+			table = append(table, rule{c.number, c.name, always(unix.EPERM)})
+		}
+	}
+	return assemble(table)
+}
