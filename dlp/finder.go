@@ -38,7 +38,7 @@ func (v *view) run(f *finder, at stage) {
 	b, i := v.buf, int(f.at-v.base)
 	for v.s.err == nil {
 		if !f.open {
-			start, ok := f.next(b, i)
+			start, ok := f.alphabet.Run(b, i, f.least)
 			if i = start; !ok {
 				break
 			}
@@ -74,21 +74,24 @@ func (v *view) run(f *finder, at stage) {
 	f.at = v.base + int64(i)
 }
 
-// next returns the start of the first run at or after i that is long enough, or
-// where to look next time. It looks at the last character a run would need first,
-// so that it skips most of a text.
-func (f *finder) next(b []byte, i int) (int, bool) {
-	for i+f.least <= len(b) {
-		j := i + f.least - 1
-		for j >= i && f.alphabet.Has(b[j]) {
-			j--
-		}
-		if j < i {
-			return i, true
-		}
-		i = j + 1
+// find runs all finders. The alphabets but base64 are parts of it: without a long
+// run of base64 there is none of theirs.
+func (v *view) find(at stage) {
+	v.run(&v.finders[0], at)
+	const least = 32
+	from, open := v.end(), false
+	for i := 1; i < len(v.finders); i++ {
+		from = min(from, v.finders[i].at)
+		open = open || v.finders[i].open
 	}
-	return i, false
+	i, some := decode.Base64.Run(v.buf, int(from-v.base), least)
+	for k := 1; k < len(v.finders); k++ {
+		if f := &v.finders[k]; some || open {
+			v.run(f, at)
+		} else {
+			f.at = max(f.at, v.base+int64(i))
+		}
+	}
 }
 
 // skip counts characters of the alphabet at b[i:], at most most.

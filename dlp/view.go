@@ -169,9 +169,7 @@ func (v *view) process(at stage) {
 	}
 	v.match(at)
 	if !v.leaf && v.s.err == nil {
-		for i := range v.finders {
-			v.run(&v.finders[i], at)
-		}
+		v.find(at)
 		v.unfold(at)
 		v.pump()
 	}

@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 	"strings"
@@ -74,38 +75,68 @@ func Blank(dst, src []byte) []byte {
 // quotes, spaces and line ends hide nothing.
 func NextFold(src []byte, from int) int {
 	l := table()
-	const group = 32
+	const group, tops = 32, 0x8080808080808080
 	for i := from; i < len(src); i += group {
 		p := src[i:min(i+group, len(src))]
 		letters, known := false, false
 		for k := 0; k < len(p); k += 8 {
-			var hot uint64
+			var x uint64
 			if k+8 <= len(p) {
-				hot = specials(binary.LittleEndian.Uint64(p[k:]))
+				x = binary.LittleEndian.Uint64(p[k:])
 			} else {
-				hot = specials(partial(p[k:]))
+				x = partial(p[k:])
+			}
+			hot := specials(x)
+			if x&tops != 0 {
+				if !known { // in binary data the letters of other scripts appear all the time
+					letters, known = mostlyUTF8(p), true
+				}
+				if !letters {
+					hot &^= x
+				}
 			}
 			for ; hot != 0; hot &= hot - 1 {
 				at := i + k + bits.TrailingZeros64(hot)>>3
-				c := src[at]
-				switch {
-				case c < 0x80:
-					if starts[c] && l.hides(src, at) {
+				if at+1 >= len(src) {
+					break
+				}
+				if c, next := src[at], src[at+1]; c >= 0x80 {
+					if c >= 0xc2 && next&0xc0 == 0x80 && l.hidesLetter(src, at) {
 						return at
 					}
-				case c >= 0xc2 && at+1 < len(src) && src[at+1]&0xc0 == 0x80:
-					if !known { // in binary data the letters of other scripts appear all the time
-						letters, known = mostlyUTF8(p), true
-					}
-					if letters && l.hidesLetter(src, at) {
-						return at
-					}
+				} else if begins[c]&goesOn[next] != 0 && l.hides(src, at) {
+					return at
 				}
 			}
 		}
 	}
 	return len(src)
 }
+
+// begins and goesOn tell which pairs of bytes can begin an escape that hides
+// something: those with a bit in common.
+var begins, goesOn = func() (b, g [256]uint8) {
+	const percent, backslash, reference, equals, nul = 1, 2, 4, 8, 16
+	b['%'], b['\\'], b['&'], b['='], b[0] = percent, backslash, reference, equals, nul
+	for i := range 256 {
+		c := byte(i)
+		if Hex.Has(c) {
+			g[c] |= percent | equals
+		}
+		if Token(c) || c == 0 {
+			g[c] |= nul
+		}
+		if 'a' <= c && c <= 'z' || c == 'U' || c == '#' || c == 'Z' {
+			g[c] |= reference
+		}
+	}
+	for _, c := range []byte("uUx/'0123\n") {
+		g[c] |= backslash
+	}
+	g['u'], g['U'] = g['u']|percent, g['U']|percent
+	g['\r'], g['\n'] = g['\r']|equals, g['\n']|equals
+	return
+}()
 
 // specials marks the top bit of every byte of x that may begin an escape. A byte
 // next to one may be marked as well.
@@ -132,18 +163,6 @@ func (l *lookalikes) hidesLetter(src []byte, i int) bool {
 func (l *lookalikes) hides(src []byte, i int) bool {
 	if src[i] == 0 {
 		return wide(src, i, 2) || wide(src, i, 4)
-	}
-	if i+1 < len(src) {
-		switch c := src[i+1]; src[i] {
-		case '=', '%':
-			if Hex.value[c] == outside && c != '\r' && c != '\n' && c != 'u' && c != 'U' {
-				return false
-			}
-		case '\\':
-			if c == 'n' || c == '"' || c == 't' || c == 'r' || c == '\\' {
-				return false
-			}
-		}
 	}
 	text, n := l.escape(src[i:])
 	if n == 0 || text == "" {
@@ -334,6 +353,9 @@ func (l *lookalikes) reference(s []byte) (string, int) {
 		s = s[:Longest]
 	}
 	if len(s) < 4 || s[1] != '#' {
+		if len(s) < 4 || bytes.IndexByte(s, ';') < 0 && s[1] != 'Z' {
+			return "", 0
+		}
 		for _, n := range named {
 			if len(s) >= len(n[0]) && string(s[:len(n[0])]) == n[0] {
 				return n[1], len(n[0])

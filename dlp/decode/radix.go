@@ -45,6 +45,24 @@ func alphabet(name string, bits uint, phases int, chars string, same ...string) 
 // Has reports whether c is a character of the alphabet.
 func (a *Alphabet) Has(c byte) bool { return a.value[c] != outside }
 
+// Run returns the start of the first run of least characters at or after b[i], or
+// where to look when more has come. It looks at the last character that a run would
+// need first, so that it skips most of a text.
+func (a *Alphabet) Run(b []byte, i, least int) (int, bool) {
+	v := &a.value
+	for i+least <= len(b) {
+		j := i + least - 1
+		for j >= i && v[b[j]] != outside {
+			j--
+		}
+		if j < i {
+			return i, true
+		}
+		i = j + 1
+	}
+	return i, false
+}
+
 // Radix decodes one stream of characters, at one phase. The zero value decodes
 // nothing; use [NewRadix].
 type Radix struct {

@@ -9,11 +9,11 @@ const textLeast = 10
 func Text(p []byte) bool {
 	n, last := 0, byte(0)
 	for i, c := range p {
-		if k := kinds[c]; k == printable {
-			if n++; n >= textLeast {
-				return true
-			}
-		} else if k == stray {
+		k := kinds[c]
+		if n += int(k & printable); n >= textLeast {
+			return true
+		}
+		if k&stray != 0 {
 			n = 0
 		}
 		if signature(last, c, i) {
@@ -24,40 +24,49 @@ func Text(p []byte) bool {
 	return false
 }
 
-// Base64Text reports whether a run of base64 decodes to [Text] at any phase. It
-// decodes all phases in one pass: after each character, the last four are one group
-// of one of them.
+// Base64Text reports whether a run of base64 decodes to [Text] at any phase. It decodes all phases in one pass: after each character,
+// the last four are one group of one of them.
 func Base64Text(run []byte) bool {
-	var acc uint64
+	var acc uint32
 	var streak [4]int
-	for i, c := range run {
-		acc = acc<<6 | uint64(Base64.value[c]&63)
+	for i, ch := range run {
+		acc = acc<<6 | uint32(Base64.value[ch]&63)
 		if i < 3 {
 			continue
 		}
+		x, y, z := kinds[acc>>16&0xff], kinds[acc>>8&0xff], kinds[acc&0xff]
 		n := &streak[i&3]
-		x, a, b, c := byte(acc>>24), byte(acc>>16), byte(acc>>8), byte(acc)
-		all := kinds[a] | kinds[b]<<2 | kinds[c]<<4
-		if all == printable|printable<<2|printable<<4 {
-			if *n += 3; *n >= textLeast {
+		if (x|y|z)&stray == 0 {
+			if *n += int(x&printable + y&printable + z&printable); *n >= textLeast {
 				return true
 			}
 		} else {
-			for _, k := range [3]uint8{kinds[a], kinds[b], kinds[c]} {
-				if k == printable {
-					if *n++; *n >= textLeast {
-						return true
-					}
-				} else if k == stray {
-					*n = 0
+			if *n > textLeast-3 && x&stray == 0 { // the first bytes may be its end
+				if *n += int(x & printable); y&stray == 0 {
+					*n += int(y & printable)
+				}
+				if *n >= textLeast {
+					return true
+				}
+			}
+			if *n = 0; z&stray == 0 {
+				if *n = int(z & printable); y&stray == 0 {
+					*n += int(y & printable)
 				}
 			}
 		}
-		if i >= 7 && signature(x, a, i) || signature(a, b, i) || signature(b, c, i) {
+		if (x|y|z)&first != 0 && signed(acc, i) {
 			return true
 		}
 	}
 	return false
+}
+
+// signed reports whether a signature begins in the 24 bits of group: whole, or with
+// its first byte at the end.
+func signed(group uint32, i int) bool {
+	a, b, c := byte(group>>16), byte(group>>8), byte(group)
+	return signature(a, b, i) || signature(b, c, i) || c == 0x1f || c == 0x28 && i < 8 || c == 0x78 && i < 8
 }
 
 // signature reports whether a and b, at byte or character i, begin compressed data.
@@ -81,6 +90,7 @@ const (
 	neutral   = 0
 	printable = 1
 	stray     = 2
+	first     = 4 // it may begin compressed data; together with one of the others
 )
 
 // kinds takes the first byte of a rune that may look like ASCII as printable and
@@ -95,6 +105,9 @@ var kinds = func() (t [256]uint8) {
 		default:
 			t[i] = stray
 		}
+	}
+	for _, c := range []byte{0x1f, 0x28, 'P', 0x78} {
+		t[c] |= first
 	}
 	return
 }()
