@@ -104,29 +104,44 @@ func pss(dir string) (int, error) {
 	return 0, fmt.Errorf("%s: no Pss", dir)
 }
 
-// requests runs the same client against the same upstream, with a bottle between
-// and without.
+// requests runs the same client against the same upstream: through a bottle, through
+// a process that only copies bytes, and directly.
 func (w *world) requests(length time.Duration) error {
+	between, err := newRelay(w.upstream.Addr())
+	if err != nil {
+		return err
+	}
+	defer between.Close()
 	for _, kind := range []struct{ name, flag string }{
 		{"keep-alive HTTP/1.1, 1 KiB", "-http1"},
 		{"HTTP/2, 1 KiB", "-http2"},
 		{"new TLS connections, 1 KiB", "-new"},
 	} {
-		args := []string{loadArg, kind.flag, "-for", length.String(), fmt.Sprintf("https://%s:%d/", upstreamName, w.upstream.Port)}
-		inside, err := rate(w.run(nil, append([]string{w.loader()}, args...)...))
+		args := []string{kind.flag, "-for", length.String(), fmt.Sprintf("https://%s:%d/", upstreamName, w.upstream.Port)}
+		inside, err := rate(w.run(nil, append([]string{w.loader(), loadArg}, args...)...))
 		if err != nil {
 			return fmt.Errorf("%s: %w", kind.name, err)
 		}
-		direct := exec.Command(w.loader(), append([]string{loadArg, "-dial", w.upstream.Addr()}, args[1:]...)...)
-		direct.Env = append(os.Environ(), "SSL_CERT_FILE="+filepath.Join(w.dir, "ca.pem"))
-		direct.Stderr = os.Stderr
-		outside, err := rate(direct)
+		relayed, err := rate(w.outside(between.Addr().String(), args))
 		if err != nil {
 			return fmt.Errorf("%s: %w", kind.name, err)
 		}
-		fmt.Printf("%s: %.0f/s through a bottle, %.0f/s without, ratio %.2f\n", kind.name, inside, outside, inside/outside)
+		direct, err := rate(w.outside(w.upstream.Addr(), args))
+		if err != nil {
+			return fmt.Errorf("%s: %w", kind.name, err)
+		}
+		fmt.Printf("%s: %.0f/s through a bottle, %.0f/s through a plain relay (ratio %.2f), %.0f/s without (ratio %.2f)\n",
+			kind.name, inside, relayed, inside/relayed, direct, inside/direct)
 	}
 	return nil
+}
+
+// outside is the same client without a bottle, connecting to address.
+func (w *world) outside(address string, args []string) *exec.Cmd {
+	cmd := exec.Command(w.loader(), append([]string{loadArg, "-dial", address}, args...)...)
+	cmd.Env = append(os.Environ(), "SSL_CERT_FILE="+filepath.Join(w.dir, "ca.pem"))
+	cmd.Stderr = os.Stderr
+	return cmd
 }
 
 func rate(cmd *exec.Cmd) (float64, error) {
