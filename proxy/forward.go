@@ -112,7 +112,11 @@ func cause(ctx context.Context, err error) error {
 // on out.
 func (x *exchange) attachBody(out, r *http.Request) {
 	body := &requestBody{x: x, src: r.Body}
-	if strings.ToLower(r.Header.Get("Expect")) != "100-continue" {
+	if strings.ToLower(r.Header.Get("Expect")) == "100-continue" {
+		// To keep the connection, the transport would send the body even to an
+		// upstream that refused it, and the client would be told to go on.
+		out.Close = true
+	} else {
 		delete(r.Header, "Expect")
 	}
 	if len(r.Trailer) > 0 {

@@ -164,11 +164,15 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // cut closes the flows that net/http does not know, or all of them.
 func (s *Server) cut(all bool) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	var list []*flow
 	for f, served := range s.open {
 		if all || !served {
-			f.Conn.Close()
+			list = append(list, f)
 		}
+	}
+	s.mu.Unlock()
+	for _, f := range list { // the inside of a CONNECT closes its outside, which takes the lock
+		f.Conn.Close()
 	}
 }
 
