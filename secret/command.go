@@ -46,20 +46,27 @@ func NewCommand(argv []string) (*Command, error) {
 
 // Fetch implements [Source]. A cached token is given out until half a minute before it expires.
 func (c *Command) Fetch(ctx context.Context) (Token, error) {
+	t, _, err := c.lease(ctx, 0)
+	return t, err
+}
+
+// lease implements [leaser]. A cached token is given out as long as it lives for
+// spare more, and half a minute at least.
+func (c *Command) lease(ctx context.Context, spare time.Duration) (Token, time.Time, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.cached.IsZero() && c.now().Add(expiryMargin).Before(c.expires) {
-		return c.cached, nil
+	if !c.cached.IsZero() && c.now().Add(max(spare, expiryMargin)).Before(c.expires) {
+		return c.cached, c.expires, nil
 	}
 	c.cached, c.expires = Token{}, time.Time{}
 	t, expires, err := c.run(ctx)
 	if err != nil {
-		return Token{}, fmt.Errorf("secret command:%s: %w", c.argv[0], err)
+		return Token{}, time.Time{}, fmt.Errorf("secret command:%s: %w", c.argv[0], err)
 	}
 	if !expires.IsZero() {
 		c.cached, c.expires = t, expires
 	}
-	return t, nil
+	return t, expires, nil
 }
 
 func (c *Command) run(ctx context.Context) (Token, time.Time, error) {

@@ -6,6 +6,7 @@ import (
 	"os/user"
 	"slices"
 	"strconv"
+	"time"
 )
 
 // Access says who may launch a bottle with a secret, without ever seeing it. The
@@ -98,9 +99,26 @@ func (s *Store) Add(ref string, access Access) error {
 // unlisted secret or a missing permission stands in the way is not told apart: a
 // caller has no business to learn what the operator holds.
 func (s *Store) Fetch(ctx context.Context, ref string, uid uint32, groups []uint32) (Token, error) {
+	t, _, err := s.Lease(ctx, ref, uid, groups, 0)
+	return t, err
+}
+
+// A leaser is a [Source] whose tokens expire.
+type leaser interface {
+	lease(ctx context.Context, spare time.Duration) (Token, time.Time, error)
+}
+
+// Lease is [Store.Fetch] that also tells when the token expires; the zero time is
+// never, or nobody knows. A token that the source has cached is given out only if
+// it lives for spare more.
+func (s *Store) Lease(ctx context.Context, ref string, uid uint32, groups []uint32, spare time.Duration) (Token, time.Time, error) {
 	h, ok := s.held[ref]
 	if !ok || !h.access.Allows(uid, groups) {
-		return Token{}, fmt.Errorf("secret %q: not one that uid %d may use; ask the operator of this host to list it with you", ref, uid)
+		return Token{}, time.Time{}, fmt.Errorf("secret %q: not one that uid %d may use; ask the operator of this host to list it with you", ref, uid)
 	}
-	return h.source.Fetch(ctx)
+	if l, ok := h.source.(leaser); ok {
+		return l.lease(ctx, spare)
+	}
+	t, err := h.source.Fetch(ctx)
+	return t, time.Time{}, err
 }
