@@ -40,7 +40,7 @@ func (r *Relay) Serve(ctx context.Context, in io.ReadCloser, out io.WriteCloser)
 			result, err := call(ctx, req)
 			if err != nil {
 				result = new(sdk.CallToolResult)
-				result.SetError(unreachable(err))
+				result.SetError(err)
 			}
 			return result, nil
 		})
@@ -56,15 +56,15 @@ func (r *Relay) list(ctx context.Context, _ *sdk.CallToolRequest) (*sdk.CallTool
 	}
 	resp, err := r.client().Do(req)
 	if err != nil {
-		return nil, err
+		return nil, unreachable(err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAllowlist))
 	if err != nil {
-		return nil, err
+		return nil, unreachable(err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("it answered %s", resp.Status)
+		return nil, unreachable(fmt.Errorf("it answered %s", resp.Status))
 	}
 	return text(string(body)), nil
 }
@@ -84,7 +84,7 @@ func (r *Relay) call(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallTo
 		DisableStandaloneSSE: true,
 	}, nil)
 	if err != nil {
-		return nil, err
+		return nil, unreachable(err)
 	}
 	defer session.Close()
 	params := &sdk.CallToolParams{Name: req.Params.Name}
@@ -94,7 +94,11 @@ func (r *Relay) call(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallTo
 	if token := progressToken(req); token != nil {
 		params.Meta = sdk.Meta{"progressToken": token} // SetProgressToken panics on a number that came as JSON
 	}
-	return session.CallTool(ctx, params)
+	result, err := session.CallTool(ctx, params)
+	if err != nil {
+		return nil, fmt.Errorf("the enforcer did not take the call: %w", err)
+	}
+	return result, nil
 }
 
 // direct never goes through HTTP_PROXY, which may name something else than the

@@ -2,6 +2,7 @@ package mcp_test
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"net"
 	"net/http"
@@ -97,6 +98,10 @@ func TestRelayPassesCallsOn(t *testing.T) {
 	}
 	if text := textOf(t, result); result.IsError || !strings.HasPrefix(text, "denied: proposal 1, "+asks[0].shown) {
 		t.Errorf("%q, error %v", text, result.IsError)
+	}
+	twice := json.RawMessage(`{"host":"a.example.com","HOST":"evil.example","reason":"x"}`)
+	if text, failed := call(t, session, mcp.RouteTool, twice); !failed || !strings.Contains(text, "did not take the call") {
+		t.Errorf("%q, error %v", text, failed)
 	}
 	if text, failed := call(t, session, mcp.RouteTool, map[string]any{"host": "*.com", "reason": "x"}); !failed || !strings.Contains(text, "public suffix") {
 		t.Errorf("%q, error %v", text, failed)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"slices"
 	"time"
 
@@ -22,6 +23,7 @@ type Options struct {
 	Progress time.Duration // how often it then says so; 0: 5 s
 	Waiting  int           // calls that may wait at a time, those over it are answered at once; 0: 16
 	Requests int           // requests served at a time, those over it are refused with 503; 0: 64
+	Body     time.Duration // how long the body of a request may take; 0: 10 s
 }
 
 // A Server answers the MCP requests of one bottle. It is an [http.Handler] for the
@@ -38,6 +40,7 @@ type Server struct {
 func New(s Supervisor, o Options) *Server {
 	o.Wait, o.Progress = positive(o.Wait, 45*time.Second), positive(o.Progress, 5*time.Second)
 	o.Waiting, o.Requests = positive(o.Waiting, 16), positive(o.Requests, 64)
+	o.Body = positive(o.Body, 10*time.Second)
 	server := &Server{
 		supervisor: s, o: o,
 		requests: make(chan struct{}, o.Requests), waiting: make(chan struct{}, o.Waiting),
@@ -70,8 +73,8 @@ var methods = []string{
 type requestKey struct{}
 
 // ServeHTTP answers one request: 200 or 202 if it was served, whatever the tool
-// said; 403, 404, 405, 413, 415 or 503 and a line of text if it was none for this
-// server; 400 and a JSON-RPC error if it was malformed.
+// said; 403, 404, 405, 408, 413 or 415 and a line of text if it was none for this
+// server; 400 or 503 and a JSON-RPC error if it was malformed or one too many.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	if status, why := guard(w, r); why != "" {
@@ -86,12 +89,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusServiceUnavailable, nil, codeBusy, "too many requests of this bottle are open: wait for their answers")
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		http.Error(w, "the message is over 64 KiB", http.StatusRequestEntityTooLarge)
-		return
-	} else if err != nil {
-		http.Error(w, "the request ended before its body did", http.StatusBadRequest)
+	body, status, why := s.readBody(w, r)
+	if why != "" {
+		http.Error(w, why, status)
 		return
 	}
 	m, err := parseMessage(body)
@@ -108,6 +108,26 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, r.Context()))
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(m.text)), int64(len(m.text))
 	s.sdk.ServeHTTP(w, r)
+}
+
+// readBody reads the whole body, or returns why it did not.
+func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, int, string) {
+	control := http.NewResponseController(w)
+	// A writer that knows no deadlines leaves the bound to its server, and to the
+	// number of requests.
+	_ = control.SetReadDeadline(time.Now().Add(s.o.Body))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	tooLarge := (*http.MaxBytesError)(nil)
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, http.StatusRequestEntityTooLarge, "the message is over 64 KiB"
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, http.StatusRequestTimeout, "the body did not come in time"
+	case err != nil:
+		return nil, http.StatusBadRequest, "the request ended before its body did"
+	}
+	_ = control.SetReadDeadline(time.Time{})
+	return body, 0, ""
 }
 
 // unknown answers a method that is not served. A notification gets no answer.

@@ -252,6 +252,36 @@ func TestRequestsAreBounded(t *testing.T) {
 	}
 }
 
+func TestBodyHasToCome(t *testing.T) {
+	client := serve(t, mcp.New(newSupervisor(), mcp.Options{Body: 20 * time.Millisecond, Requests: 1}))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, &endless{unblock: ctx.Done()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusRequestTimeout {
+		t.Errorf("%s", resp.Status)
+	}
+	time.Sleep(50 * time.Millisecond) // the deadline is for bodies: a connection that is kept outlives it
+	if status, text := post(t, client, listCall); status != http.StatusOK {
+		t.Errorf("%d %s", status, text)
+	}
+}
+
+// endless is a body that never comes.
+type endless struct{ unblock <-chan struct{} }
+
+func (e *endless) Read([]byte) (int, error) {
+	<-e.unblock
+	return 0, context.Canceled
+}
+
 // announce tells that a call waits.
 type announce struct {
 	*supervisor
