@@ -21,9 +21,10 @@ type Config struct {
 	Table *routes.Table
 	// CA mints the leaves that the bottle's programs see.
 	CA *ca.Authority
-	// Credential returns the token of a slot ("EGRESS_PROXY_TOKEN_0"). Nil, or
-	// false, refuses the requests that need it.
-	Credential func(slot string) (secret.Token, bool)
+	// Credential returns the token of a slot ("EGRESS_PROXY_TOKEN_0") of the table of
+	// that generation: a slot of another table may be another token. Nil, or false,
+	// refuses the requests that need it.
+	Credential func(generation uint64, slot string) (secret.Token, bool)
 	// Resolver looks up upstream names. Nil: the host's resolver.
 	Resolver gate.Resolver
 	// Dial opens a connection to an address that was checked. Nil: a net.Dialer.
@@ -63,7 +64,7 @@ func (c *Config) check() error {
 		return errors.New("proxy: Config.Audit is missing; audit.Discard records nothing on purpose")
 	}
 	if c.Credential == nil {
-		c.Credential = func(string) (secret.Token, bool) { return secret.Token{}, false }
+		c.Credential = func(uint64, string) (secret.Token, bool) { return secret.Token{}, false }
 	}
 	if c.Resolver == nil {
 		c.Resolver = net.DefaultResolver

@@ -98,7 +98,7 @@ func newWorld(t *testing.T, routesJSON string, options ...option) *world {
 			h, ok := w.names[a]
 			return h, ok
 		},
-		Credential: func(slot string) (secret.Token, bool) {
+		Credential: func(_ uint64, slot string) (secret.Token, bool) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			v, ok := w.tokens[slot]

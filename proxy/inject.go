@@ -25,7 +25,7 @@ func (x *exchange) injection() (*injection, reason, bool) {
 	if !x.f.tls {
 		return nil, reasonCleartext, false
 	}
-	token, ok := x.s.cfg.Credential(auth.Slot)
+	token, ok := x.s.cfg.Credential(x.decision.Generation, auth.Slot)
 	if !ok || token.IsZero() {
 		return nil, reasonCredential, false
 	}

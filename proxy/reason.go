@@ -24,7 +24,7 @@ var (
 	reasonVersion     = reason{"http-version", http.StatusHTTPVersionNotSupported, "HTTP/1.0, HTTP/1.1 and HTTP/2 are spoken"}
 	reasonTooLarge    = reason{"request-too-large", http.StatusRequestHeaderFieldsTooLarge, ""}
 	reasonCleartext   = reason{"credential-needs-tls", http.StatusForbidden, "this route injects a credential, which goes over TLS only: use https"}
-	reasonCredential  = reason{"credential-missing", http.StatusBadGateway, "the credential of this route was not given when the bottle was launched"}
+	reasonCredential  = reason{"credential-missing", http.StatusBadGateway, "the credential of this route was not given, or has expired and could not be renewed"}
 	reasonWebSocket   = reason{"bad-websocket-handshake", http.StatusBadRequest, ""}
 	reasonBlocked     = reason{"content-blocked", http.StatusForbidden, ""}
 	reasonAddress     = reason{"address-not-allowed", http.StatusForbidden, ""}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -12,8 +11,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"bottled/secret"
 )
 
 // control serves the daemon on the worker's control socket. Only root is served:
@@ -23,7 +20,10 @@ func (e *enforcer) control(l net.Listener) error {
 	mux.HandleFunc("GET /stats", e.serveStats)
 	mux.HandleFunc("GET /allowlist", e.serveAllowlist)
 	mux.HandleFunc("PUT /table", e.serveTable)
+	mux.HandleFunc("PUT /tokens", e.serveTokens)
 	mux.HandleFunc("GET /events", e.serveEvents)
+	mux.HandleFunc("GET /proposals", e.supervisor.serveProposals)
+	mux.HandleFunc("POST /decision", e.supervisor.serveDecision)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 4 << 10}
 	return server.Serve(rootOnly{l})
 }
@@ -80,20 +80,26 @@ func (e *enforcer) serveAllowlist(w http.ResponseWriter, _ *http.Request) {
 }
 
 // serveTable puts a new table in force, or leaves all as it was.
-func (e *enforcer) serveTable(w http.ResponseWriter, r *http.Request) {
+func (e *enforcer) serveTable(w http.ResponseWriter, r *http.Request) { change(w, r, e.update) }
+
+// serveTokens renews tokens of the table in force, or leaves all as it was.
+func (e *enforcer) serveTokens(w http.ResponseWriter, r *http.Request) { change(w, r, e.renew) }
+
+// change reads what is to change and applies it. No answer shows what was sent.
+func change[T any](w http.ResponseWriter, r *http.Request, apply func(T) error) {
 	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxHandoff))
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	var u Update
-	err = json.Unmarshal(text, &u)
+	var what T
+	err = json.Unmarshal(text, &what)
 	clear(text)
 	if err != nil {
-		http.Error(w, "the update is not valid JSON", http.StatusBadRequest)
+		http.Error(w, "the body is not valid JSON", http.StatusBadRequest)
 		return
 	}
-	if err := e.update(u); err != nil {
+	if err := apply(what); err != nil {
 		http.Error(w, err.Error(), http.StatusUnprocessableEntity)
 		return
 	}
@@ -124,20 +130,6 @@ func (e *enforcer) serveEvents(w http.ResponseWriter, r *http.Request) {
 func reply(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(v)
-}
-
-// tokens makes secrets of the values of an update; one that cannot be injected is
-// an error that names its slot.
-func tokens(values map[string]string) (map[string]secret.Token, error) {
-	made := make(map[string]secret.Token, len(values))
-	for slot, value := range values {
-		t, err := secret.New([]byte(value))
-		if err != nil {
-			return nil, fmt.Errorf("token slot %q: %w", slot, err)
-		}
-		made[slot] = t
-	}
-	return made, nil
 }
 
 // stop ends the enforcer in order: no new connection, then none at all.

@@ -9,7 +9,7 @@
 //	  Spawn ───────────────────────────────► Main: confine
 //	  HandOver ── socketpair: Handoff + fds ► receive, serve
 //	           ◄─ ready or error ───────────
-//	  Dial ────── control socket ──────────► PUT /table, GET /events, GET /stats
+//	  Dial ────── control socket ──────────► PUT /table, PUT /tokens, GET /events, …
 //
 // A worker lives in the host's network namespace, because it dials the upstreams,
 // and in a cgroup beside the bottle's, so that the bottle's hooks do not bind it.

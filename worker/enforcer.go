@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -22,9 +23,10 @@ import (
 
 // enforcer is what a worker serves with.
 type enforcer struct {
-	proxy  *proxy.Server
-	dns    *dns.Server
-	events *events
+	proxy      *proxy.Server
+	dns        *dns.Server
+	events     *events
+	supervisor *supervisor
 
 	updating sync.Mutex // one update at a time
 	live     atomic.Pointer[live]
@@ -33,7 +35,9 @@ type enforcer struct {
 // live is a table and the tokens that belong to it, which change together.
 type live struct {
 	table  *routes.Table
-	tokens map[string]secret.Token
+	tokens tokens
+	// before are those of the table before, for requests that it judged.
+	before tokens
 }
 
 func (e *enforcer) table() *routes.Table { return e.live.Load().table }
@@ -44,7 +48,7 @@ func newEnforcer(h Handoff, s *sockets, roots *x509.CertPool) (*enforcer, error)
 	if err != nil {
 		return nil, fmt.Errorf("worker: routes: %w", err)
 	}
-	held, err := tokens(h.Tokens)
+	held, err := newTokens(h.Generation, h.Tokens, h.Expires)
 	if err != nil {
 		return nil, fmt.Errorf("worker: %w", err)
 	}
@@ -58,7 +62,8 @@ func newEnforcer(h Handoff, s *sockets, roots *x509.CertPool) (*enforcer, error)
 		return nil, fmt.Errorf("worker: %w", err)
 	}
 	e := &enforcer{events: newEvents()}
-	e.live.Store(&live{table, held})
+	e.live.Store(&live{table: table, tokens: held})
+	e.supervisor = newSupervisor(e)
 	names := dns.NewPool()
 	e.dns = dns.NewServer(names, nil)
 	e.proxy, err = proxy.New(proxy.Config{
@@ -71,6 +76,7 @@ func newEnforcer(h Handoff, s *sockets, roots *x509.CertPool) (*enforcer, error)
 		Names:       names.Name,
 		Process:     processes,
 		Audit:       e.events,
+		Magic:       e.supervisor.handler(),
 		Bottle:      h.Bottle,
 		Owner:       h.Owner,
 	})
@@ -80,10 +86,16 @@ func newEnforcer(h Handoff, s *sockets, roots *x509.CertPool) (*enforcer, error)
 	return e, nil
 }
 
-// credential returns the token of a slot of the table in force.
-func (e *enforcer) credential(slot string) (secret.Token, bool) {
-	t, ok := e.live.Load().tokens[slot]
-	return t, ok && !t.IsZero()
+// credential returns the token of a slot of the table of that generation. The same
+// slot of another table may be another token, for another host.
+func (e *enforcer) credential(generation uint64, slot string) (secret.Token, bool) {
+	l := e.live.Load()
+	for _, t := range []tokens{l.tokens, l.before} {
+		if t.generation == generation {
+			return t.get(slot, time.Now())
+		}
+	}
+	return secret.Token{}, false
 }
 
 // update puts another table in force. A slot of it whose token is not given keeps
@@ -99,25 +111,44 @@ func (e *enforcer) update(u Update) error {
 	if err != nil {
 		return err
 	}
-	held, err := tokens(u.Tokens)
+	held, err := newTokens(u.Generation, u.Tokens, u.Expires)
 	if err != nil {
 		return err
 	}
 	for slot, before := range u.Keep {
-		if _, given := held[slot]; given {
+		if _, given := held.bySlot[slot]; given {
 			continue
 		}
-		t, ok := old.tokens[before]
+		t, ok := old.tokens.bySlot[before]
 		if !ok {
 			return fmt.Errorf("token slot %q: no value was given, and none is held", slot)
 		}
-		held[slot] = t
+		held.bySlot[slot] = t
 	}
-	// The old table's requests may still ask for their slots while the new one's
-	// begin: a slot that changed its meaning must not be served to the wrong one, so
-	// the table is swapped first, and what it cut is gone before the tokens change.
+	// Requests that the old table judged still ask for its slots while the new one's
+	// begin, so for a while there are both.
+	e.live.Store(&live{table: table, tokens: held, before: old.tokens})
 	e.proxy.Swap(table)
-	e.live.Store(&live{table, held})
+	return nil
+}
+
+// renew puts new values into slots of the table in force. No connection notices,
+// and the generation stays: what is allowed is the same.
+func (e *enforcer) renew(r Renewal) error {
+	e.updating.Lock()
+	defer e.updating.Unlock()
+	l := *e.live.Load()
+	if r.Generation != l.tokens.generation {
+		return fmt.Errorf("the tokens are for generation %d, and %d is in force", r.Generation, l.tokens.generation)
+	}
+	fresh, err := newTokens(r.Generation, r.Tokens, r.Expires)
+	if err != nil {
+		return err
+	}
+	if l.tokens, err = l.tokens.with(fresh); err != nil {
+		return err
+	}
+	e.live.Store(&l)
 	return nil
 }
 

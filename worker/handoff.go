@@ -16,7 +16,7 @@ import (
 // handoffVersion is raised whenever the meaning of a [Handoff] changes. A worker
 // is always the same binary as the daemon that starts it, so a difference is a
 // bug and refused.
-const handoffVersion = 1
+const handoffVersion = 2
 
 // maxHandoff bounds the encoded handoff: the largest manifest gives a routes file
 // of a few MiB.
@@ -30,8 +30,9 @@ type Handoff struct {
 	Owner      string            `json:"owner"`
 	Routes     []byte            `json:"routes"` // as routes.Render gives it
 	Generation uint64            `json:"generation"`
-	CA         []byte            `json:"ca"`                    // as ca.Authority.Marshal gives it
-	Tokens     map[string]string `json:"tokens"`                // by slot
+	CA         []byte            `json:"ca"`     // as ca.Authority.Marshal gives it
+	Tokens     map[string]string `json:"tokens"` // by slot
+	Expires    Expiries          `json:"expires,omitempty"`
 	UpstreamCA []byte            `json:"upstream_ca,omitempty"` // PEM, beside the system's roots
 	Resolver   string            `json:"resolver,omitempty"`    // "address:port"; empty: the host's configuration
 	Own        []netip.Addr      `json:"own"`                   // the bottle's own addresses: never an original destination

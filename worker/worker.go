@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bottled/audit"
+	"bottled/proposal"
 )
 
 // Worker is a running worker, seen from the daemon. Its methods may be called
@@ -111,7 +112,8 @@ type Update struct {
 	Generation uint64            `json:"generation"`
 	Routes     []byte            `json:"routes"`
 	Tokens     map[string]string `json:"tokens,omitempty"` // by slot
-	Keep       map[string]string `json:"keep,omitempty"`   // slot of the new table → slot of the old one with the same token
+	Expires    Expiries          `json:"expires,omitempty"`
+	Keep       map[string]string `json:"keep,omitempty"` // slot of the new table → slot of the old one with the same token
 }
 
 // String does not show what the update holds.
@@ -124,6 +126,46 @@ func (w *Worker) Update(ctx context.Context, u Update) error {
 		return fmt.Errorf("worker: encode the update: %w", err)
 	}
 	return w.do(ctx, http.MethodPut, "/table", text, nil)
+}
+
+// Renewal is new values for tokens of the table in force.
+type Renewal struct {
+	Generation uint64            `json:"generation"` // of the table that the slots are of
+	Tokens     map[string]string `json:"tokens"`     // by slot
+	Expires    Expiries          `json:"expires,omitempty"`
+}
+
+// String does not show what the renewal holds.
+func (Renewal) String() string { return "[renewal]" }
+
+// Renew replaces tokens and leaves the table, its generation and every connection
+// as they are. It fails where another table is in force than the renewal is for,
+// and changes nothing then.
+func (w *Worker) Renew(ctx context.Context, r Renewal) error {
+	text, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("worker: encode the renewal: %w", err)
+	}
+	return w.do(ctx, http.MethodPut, "/tokens", text, nil)
+}
+
+// Proposals returns the queue of the agent's proposals once its revision is another
+// than the given one, or after half a minute. Revision 0 is answered at once.
+func (w *Worker) Proposals(ctx context.Context, revision uint64) (proposal.Snapshot, error) {
+	var s proposal.Snapshot
+	path := "/proposals?revision=" + strconv.FormatUint(revision, 10)
+	err := w.do(ctx, http.MethodGet, path, nil, func(body io.Reader) error { return json.NewDecoder(body).Decode(&s) })
+	return s, err
+}
+
+// Decide ends the waiting of a proposal. It fails where the decision is about
+// something else than what waits.
+func (w *Worker) Decide(ctx context.Context, d proposal.Decision) error {
+	text, err := json.Marshal(d)
+	if err != nil {
+		return fmt.Errorf("worker: encode the decision: %w", err)
+	}
+	return w.do(ctx, http.MethodPost, "/decision", text, nil)
 }
 
 // Events calls each for every audit event, oldest first, until ctx ends or the
