@@ -402,6 +402,9 @@ func TestAttackCost(t *testing.T) {
 		{"X16", "deep JSON", strings.Repeat(`[{"a":`, 1_200_000), ""},
 		{"X16", "digits", strings.Repeat("4111 1111 1111 1112 ", 200_000), ""},
 	} {
+		if raceEnabled && len(tc.body) > 1<<20 { // where everything takes ten times as long
+			tc.body = tc.body[:len(tc.body)/10]
+		}
 		attack.Stopped(t, tc.id, tc.name,
 			func(t *testing.T) error { return unbounded10s(tc.body, strings.Contains(tc.name, "bomb")) },
 			func(t *testing.T) error {

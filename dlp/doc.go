@@ -37,6 +37,15 @@
 // Memory is bounded whatever is fed. Work is too: a request that would cost more,
 // inflates too much or hides behind its encoding is refused ([Refusal]).
 //
+// # Speed
+//
+// In MB for each second of one processor (a shared virtual EPYC; TestSpeed prints
+// the table), with the secrets of five tokens: source code 182, binary data 157, a
+// chat request with code in it 149, small JSON records 105, gzip 115 of decompressed
+// text, an image in base64 37. A request of 1 KiB takes 25 µs, one of 1 MiB 10 ms.
+// Most of it is the two automata (500 MB/s together); JSON of short strings is seen
+// twice, as it is and joined, and base64 five times, as it is and at four phases.
+//
 // # What is not found
 //
 // Encryption, and any encoding made up for the purpose: only narrow routes help.

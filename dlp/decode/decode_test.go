@@ -103,7 +103,7 @@ func TestNextFold(t *testing.T) {
 		"ab%20%41":                              5,
 		`ab\n\u0041`:                            4,
 		`ab\\u0041`:                             3,
-		"ab&amp;&#65;":                          2,
+		"ab&amp;&#65;":                          7,
 		"ab\u200bc":                             2,
 		"ab=\r\nc":                              2,
 		"a\x00b\x00c\x00":                       1,

@@ -183,7 +183,11 @@ func (l *lookalikes) hides(src []byte, i int) bool {
 	case '\\':
 		return starts[next] || next == 'u' || next == 'x' || next == 'U' || octal(next)
 	case '&':
-		return starts[next] || next == '#'
+		if starts[next] { // "&&" is common in code, "&#" is what matters
+			text, _ = l.escape(src[i+n:])
+			return text == "#" || text == "" && next != '&'
+		}
+		return next == '#'
 	case 0:
 		return starts[next] || Token(next)
 	}
