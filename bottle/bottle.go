@@ -30,6 +30,7 @@ type bottle struct {
 	state State
 	exit  *Exit
 	execs map[string]*execution
+	shown map[uint64]string // digest of each proposal that an operator was shown, by number
 
 	update sync.Mutex // one change of routes at a time
 }
@@ -43,7 +44,7 @@ func newBottle(m *Manager, r record) *bottle {
 	return &bottle{
 		m: m, record: r, paths: m.paths(r.ID), state: Creating,
 		asked: make(chan stopRequest, 1), ended: make(chan struct{}),
-		execs: make(map[string]*execution),
+		execs: make(map[string]*execution), shown: make(map[uint64]string),
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"bottled/proposal"
 	"bottled/routes"
 	"bottled/secret"
 )
@@ -63,23 +64,25 @@ func Prepare(c Caller, o CreateOptions) (*Plan, error) {
 
 // table is what a manifest comes to for the enforcer.
 type table struct {
-	manifest   *routes.Manifest
-	rendered   []byte
-	count      int
-	slots      []routes.Slot
-	upstreamCA []byte
+	manifest *routes.Manifest
+	rendered []byte
+	count    int
+	slots    []routes.Slot
 }
 
-// readTable reads a manifest. files holds what the paths in it lead to on the
-// launching side: the daemon opens none of them, because it could read more than
-// who wrote them.
-func readTable(name string, text []byte, files map[string][]byte) (table, error) {
+// readTable reads a manifest and adds what was granted since it was written.
+func readTable(name string, text []byte, granted ...proposal.Proposal) (table, error) {
 	m, err := routes.ParseManifest(name, text)
 	if err != nil {
 		return table{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	if m.UpstreamProxy != nil {
 		return table{}, fmt.Errorf("%w: upstream_proxy is not supported yet: remove it, or run a version that has it", ErrInvalid)
+	}
+	for _, p := range granted {
+		if err := grant(m, p); err != nil {
+			return table{}, err
+		}
 	}
 	effective, err := m.Effective()
 	if err != nil {
@@ -89,14 +92,12 @@ func readTable(name string, text []byte, files map[string][]byte) (table, error)
 	if err != nil {
 		return table{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	t := table{manifest: m, rendered: rendered, count: len(effective.Routes), slots: effective.Slots}
-	if t.upstreamCA, err = contents(m.UpstreamCA, files); err != nil {
-		return table{}, fmt.Errorf("%w: upstream_ca: %w", ErrInvalid, err)
-	}
-	return t, nil
+	return table{manifest: m, rendered: rendered, count: len(effective.Routes), slots: effective.Slots}, nil
 }
 
 // contents returns the certificates that a manifest gives, or names the file of.
+// files holds what the paths in it lead to on the launching side: the daemon opens
+// none of them, because it could read more than who wrote them.
 func contents(p routes.PEM, files map[string][]byte) ([]byte, error) {
 	if p.Path == "" {
 		return []byte(p.Inline), nil
@@ -116,11 +117,14 @@ func contents(p routes.PEM, files map[string][]byte) ([]byte, error) {
 }
 
 func (p *Plan) readManifest(o CreateOptions) error {
-	t, err := readTable(o.ManifestName, o.Manifest, o.Files)
+	t, err := readTable(o.ManifestName, o.Manifest)
 	if err != nil {
 		return err
 	}
-	p.settings, p.rendered, p.count, p.slots, p.upstreamCA = t.manifest.Bottle, t.rendered, t.count, t.slots, t.upstreamCA
+	if p.upstreamCA, err = contents(t.manifest.UpstreamCA, o.Files); err != nil {
+		return fmt.Errorf("%w: upstream_ca: %w", ErrInvalid, err)
+	}
+	p.settings, p.rendered, p.count, p.slots = t.manifest.Bottle, t.rendered, t.count, t.slots
 	p.settings.Env = maps.Clone(p.settings.Env)
 	for _, r := range t.manifest.Routes {
 		for _, role := range r.Roles {

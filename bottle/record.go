@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"bottled/proposal"
 )
 
 // recordVersion is the version of the state on disk. A daemon that finds another
@@ -15,28 +17,29 @@ const recordVersion = 1
 
 // record is what a later daemon must know of a bottle. It holds no secret.
 type record struct {
-	Version        int       `json:"version"`
-	ID             string    `json:"id"`
-	Name           string    `json:"name"`
-	Owner          uint32    `json:"owner"`
-	User           Identity  `json:"user"`
-	Home           string    `json:"home"`
-	Command        []string  `json:"command"`
-	Dir            string    `json:"dir"`
-	Env            []string  `json:"env"`
-	Terminal       bool      `json:"terminal"`
-	UserNamespaces bool      `json:"user_namespaces"`
-	Attached       bool      `json:"attached"`
-	Created        time.Time `json:"created"`
-	Manifest       []byte    `json:"manifest"`
-	Generation     uint64    `json:"generation"`
-	Slots          []string  `json:"slots"` // token_ref of each token slot, in order
-	Routes         int       `json:"routes"`
-	CgroupID       uint64    `json:"cgroup_id"` // of the group its processes are in
-	NetNS          uint64    `json:"netns"`     // inode
-	NetNSCookie    uint64    `json:"netns_cookie"`
-	Init           process   `json:"init"`
-	Worker         process   `json:"worker"`
+	Version        int                 `json:"version"`
+	ID             string              `json:"id"`
+	Name           string              `json:"name"`
+	Owner          uint32              `json:"owner"`
+	User           Identity            `json:"user"`
+	Home           string              `json:"home"`
+	Command        []string            `json:"command"`
+	Dir            string              `json:"dir"`
+	Env            []string            `json:"env"`
+	Terminal       bool                `json:"terminal"`
+	UserNamespaces bool                `json:"user_namespaces"`
+	Attached       bool                `json:"attached"`
+	Created        time.Time           `json:"created"`
+	Manifest       []byte              `json:"manifest"`
+	Granted        []proposal.Proposal `json:"granted,omitempty"` // since that manifest was put in force
+	Generation     uint64              `json:"generation"`
+	Slots          []string            `json:"slots"` // token_ref of each token slot, in order
+	Routes         int                 `json:"routes"`
+	CgroupID       uint64              `json:"cgroup_id"` // of the group its processes are in
+	NetNS          uint64              `json:"netns"`     // inode
+	NetNSCookie    uint64              `json:"netns_cookie"`
+	Init           process             `json:"init"`
+	Worker         process             `json:"worker"`
 }
 
 // process names a process for ever: a number alone is soon another's.

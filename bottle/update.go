@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"bottled/audit"
+	"bottled/proposal"
 	"bottled/routes"
 	"bottled/secret"
 	"bottled/worker"
@@ -14,7 +15,8 @@ import (
 
 // UpdateRoutes puts the routes of another manifest in force, whole or not at all.
 // What a manifest says beside routes was settled at the launch, so it must be the
-// same. A token that is not given stays what it is where its token_ref does.
+// same. A token that is not given stays what it is where its token_ref does. What
+// was granted before is in force only as far as the new manifest says it.
 func (m *Manager) UpdateRoutes(ctx context.Context, c Caller, ref, name string, manifest []byte, tokens map[string]secret.Token) (generation uint64, count int, err error) {
 	b, err := m.find(c, ref)
 	if err != nil {
@@ -25,34 +27,42 @@ func (m *Manager) UpdateRoutes(ctx context.Context, c Caller, ref, name string, 
 	if err := b.running(); err != nil {
 		return 0, 0, err
 	}
-	t, err := readTable(name, manifest, nil)
+	t, err := readTable(name, manifest)
 	if err != nil {
 		return 0, 0, err
 	}
 	if err := b.sameBottle(t.manifest); err != nil {
 		return 0, 0, err
 	}
+	generation, err = m.replace(ctx, c, b, manifest, t, nil, tokens)
+	return generation, t.count, err
+}
+
+// replace puts a table in force, whole or not at all, and writes down what it was
+// made of. The caller holds b.update.
+func (m *Manager) replace(ctx context.Context, c Caller, b *bottle, manifest []byte, t table, granted []proposal.Proposal, tokens map[string]secret.Token) (uint64, error) {
 	next := b.Info().Generation + 1
 	u := worker.Update{Generation: next, Routes: t.rendered}
+	var err error
 	if u.Tokens, u.Keep, err = b.assign(t.slots, tokens); err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	if err := m.o.Fault("update", 1, "enforcer"); err != nil {
-		return 0, 0, fmt.Errorf("bottle %q: %w", b.record.Name, err)
+		return 0, fmt.Errorf("bottle %q: %w", b.record.Name, err)
 	}
 	if err := b.worker.Update(ctx, u); err != nil {
-		return 0, 0, fmt.Errorf("bottle %q: %w", b.record.Name, err)
+		return 0, fmt.Errorf("bottle %q: %w", b.record.Name, err)
 	}
 	if err := m.o.Fault("update", 2, "record"); err != nil {
-		return 0, 0, fmt.Errorf("bottle %q: %w", b.record.Name, err)
+		return 0, fmt.Errorf("bottle %q: %w", b.record.Name, err)
 	}
-	b.adoptTable(next, manifest, t)
+	b.adoptTable(next, manifest, t, granted)
 	m.o.Log.Info("routes updated", "bottle", b.record.ID, "name", b.record.Name, "generation", next, "by", c.UID)
 	m.o.Audit.Record(audit.Event{
 		Time: now(), Kind: audit.Control, Bottle: b.record.ID, Owner: strconv.FormatUint(uint64(b.record.Owner), 10),
 		Generation: next, Verdict: audit.Allow, Reason: "routes-updated",
 	})
-	return next, t.count, nil
+	return next, nil
 }
 
 // sameBottle refuses a manifest that changes what only a launch can.
@@ -111,11 +121,11 @@ func (b *bottle) slotRefs() []string {
 
 // adoptTable writes down what is in force now. A record that cannot be written
 // does not undo it: a later daemon asks the enforcer.
-func (b *bottle) adoptTable(generation uint64, manifest []byte, t table) {
+func (b *bottle) adoptTable(generation uint64, manifest []byte, t table, granted []proposal.Proposal) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r := &b.record
-	r.Generation, r.Manifest, r.Routes = generation, manifest, t.count
+	r.Generation, r.Manifest, r.Granted, r.Routes = generation, manifest, granted, t.count
 	r.Slots = nil
 	for _, s := range t.slots {
 		r.Slots = append(r.Slots, s.Ref.String())

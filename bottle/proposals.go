@@ -1,0 +1,167 @@
+package bottle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"bottled/proposal"
+	"bottled/routes"
+)
+
+// Pending is a proposal of a bottle's agent, as an operator is shown it.
+type Pending struct {
+	Bottle, Name string // id and name of the bottle
+	Owner        uint32
+	Ticket       proposal.Ticket
+	Note         string // what approving brings with it beyond what the proposal says
+}
+
+// Proposals returns what the agents of the caller's bottles propose, or of one
+// bottle where ref is not empty. A bottle whose enforcer does not answer is left out.
+func (m *Manager) Proposals(ctx context.Context, c Caller, ref string) ([]Pending, error) {
+	var of []*bottle
+	if ref != "" {
+		b, err := m.find(c, ref)
+		if err != nil {
+			return nil, err
+		}
+		of = append(of, b)
+	} else {
+		m.mu.Lock()
+		for _, b := range m.sorted(false) {
+			if b.mayTouch(c) {
+				of = append(of, b)
+			}
+		}
+		m.mu.Unlock()
+	}
+	pending := []Pending{}
+	for _, b := range of {
+		if b.running() != nil {
+			continue
+		}
+		s, err := b.worker.Proposals(ctx, 0)
+		if err != nil {
+			m.o.Log.Debug("proposals of a bottle", "bottle", b.record.ID, "error", err)
+			continue
+		}
+		for _, t := range s.Tickets {
+			b.show(t)
+			pending = append(pending, Pending{
+				Bottle: b.record.ID, Name: b.record.Name, Owner: b.record.Owner, Ticket: t, Note: b.note(t.Proposal),
+			})
+		}
+	}
+	return pending, nil
+}
+
+// show remembers what the operator saw under a number. An enforcer may be in its
+// attacker's hand, and must not put another proposal under a number that was read.
+func (b *bottle) show(t proposal.Ticket) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, seen := b.shown[t.Number]; !seen && t.State == proposal.Waiting {
+		b.shown[t.Number] = t.Digest
+	}
+}
+
+// note says what approving would bring with it.
+func (b *bottle) note(p proposal.Proposal) string {
+	if p.Kind().Relaunch() {
+		return "approving tells the agent so; the bottle has to be launched again with another manifest"
+	}
+	r, ok := p.Route()
+	if !ok {
+		return ""
+	}
+	m, err := routes.ParseManifest("the manifest in force", b.manifest())
+	if err != nil {
+		return ""
+	}
+	if beside, ok := routeFor(m, r.Host); ok && beside.Auth != nil {
+		return fmt.Sprintf("the credential of the route to %s (token_ref %q) will be injected there too", r.Host, beside.TokenRef)
+	}
+	return ""
+}
+
+// Decide approves or denies the proposal with that number, which must have been
+// shown by [Manager.Proposals]. Approving puts it in force first; where that fails
+// the proposal goes on waiting.
+func (m *Manager) Decide(ctx context.Context, c Caller, ref string, number uint64, approve bool, answer string) error {
+	b, err := m.find(c, ref)
+	if err != nil {
+		return err
+	}
+	b.update.Lock()
+	defer b.update.Unlock()
+	if err := b.running(); err != nil {
+		return err
+	}
+	t, err := b.waiting(ctx, number)
+	if err != nil {
+		return err
+	}
+	state := proposal.Denied
+	if approve {
+		state = proposal.Approved
+		if !t.Proposal.Kind().Relaunch() {
+			if err := m.putInForce(ctx, c, b, t.Proposal); err != nil {
+				return err
+			}
+		}
+	}
+	err = b.worker.Decide(ctx, proposal.Decision{
+		ID: t.ID, Digest: t.Digest, State: state, By: "uid " + strconv.FormatUint(uint64(c.UID), 10), Answer: answer,
+	})
+	if err != nil {
+		return fmt.Errorf("bottle %q: %w", b.record.Name, err)
+	}
+	m.o.Log.Info("proposal decided", "bottle", b.record.ID, "number", number, "state", state.String(), "by", c.UID)
+	return nil
+}
+
+// waiting returns the ticket with that number, provided that it still waits and is
+// what was shown.
+func (b *bottle) waiting(ctx context.Context, number uint64) (proposal.Ticket, error) {
+	s, err := b.worker.Proposals(ctx, 0)
+	if err != nil {
+		return proposal.Ticket{}, fmt.Errorf("bottle %q: %w", b.record.Name, err)
+	}
+	b.mu.Lock()
+	digest, shown := b.shown[number]
+	b.mu.Unlock()
+	for _, t := range s.Tickets {
+		switch {
+		case t.Number != number:
+		case t.State != proposal.Waiting:
+			return t, fmt.Errorf("%w: proposal %d of bottle %q is %s already", ErrConflict, number, b.record.Name, t.State)
+		case !shown:
+			return t, fmt.Errorf("%w: proposal %d of bottle %q was shown to nobody yet: look at it with `bottled proposals`", ErrConflict, number, b.record.Name)
+		case t.Digest != digest:
+			return t, fmt.Errorf("%w: proposal %d of bottle %q is not what was shown under that number: stop the bottle, its enforcer is not to be trusted", ErrConflict, number, b.record.Name)
+		default:
+			return t, nil
+		}
+	}
+	return proposal.Ticket{}, fmt.Errorf("%w: bottle %q has no proposal %d: `bottled proposals` lists them", ErrNotFound, b.record.Name, number)
+}
+
+// putInForce adds an approved proposal to the table. The caller holds b.update.
+func (m *Manager) putInForce(ctx context.Context, c Caller, b *bottle, p proposal.Proposal) error {
+	granted := append(b.grants(), p)
+	t, err := readTable("the manifest in force", b.manifest(), granted...)
+	if err != nil {
+		return errors.Join(errors.New("the approved proposal does not fit the table"), err)
+	}
+	_, err = m.replace(ctx, c, b, b.manifest(), t, granted, nil)
+	return err
+}
+
+// grants is what was approved since the manifest in force was put there.
+func (b *bottle) grants() []proposal.Proposal {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]proposal.Proposal(nil), b.record.Granted...)
+}
