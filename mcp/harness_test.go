@@ -43,7 +43,7 @@ func (s *supervisor) Decision(ctx context.Context, id string) (proposal.Ticket, 
 	return s.Wait(ctx, id)
 }
 
-// waiting returns what waits, once n do.
+// waits returns the tickets, once there are n.
 func (s *supervisor) waits(t *testing.T, n int) []proposal.Ticket {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -53,9 +53,7 @@ func (s *supervisor) waits(t *testing.T, n int) []proposal.Ticket {
 		if len(snapshot.Tickets) >= n {
 			return snapshot.Tickets
 		}
-		if revision = snapshot.Revision; revision == 0 {
-			time.Sleep(time.Millisecond)
-		}
+		revision = snapshot.Revision
 	}
 	t.Fatalf("%d proposals did not come", n)
 	return nil

@@ -1,10 +1,12 @@
 package proposal_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"bottled/proposal"
+	"bottled/routes"
 )
 
 const why = "the build needs it"
@@ -106,6 +108,42 @@ func TestRefusesWhatNobodyCouldGrant(t *testing.T) {
 				t.Errorf("an error with a proposal of kind %v", p.Kind())
 			}
 		})
+	}
+}
+
+func TestGrantedIsWhatWasShown(t *testing.T) {
+	for _, c := range []struct {
+		made    func() (proposal.Proposal, error)
+		allowed []string
+		denied  []string
+	}{
+		{route("a.example.com", nil, nil), []string{"GET a.example.com /", "DELETE a.example.com /x"}, []string{"GET b.example.com /", "TRACE a.example.com /", "CONNECT a.example.com /"}},
+		{route("a.example.com", []string{"/docs"}, []string{"GET"}), []string{"GET a.example.com /docs/x"}, []string{"POST a.example.com /docs", "GET a.example.com /doc", "GET a.example.com /"}},
+		{route("*.example.com", nil, nil), []string{"GET a.example.com /"}, []string{"GET example.com /", "GET evilexample.com /"}},
+	} {
+		p, err := c.made()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, ok := p.Route()
+		if !ok {
+			t.Fatalf("%q has no route", p)
+		}
+		table, err := routes.NewTable([]*routes.Route{r.Granted()}, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, request := range append(c.allowed, c.denied...) {
+			f := strings.Fields(request)
+			authority, err := routes.ParseAuthority(f[1], 443)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := table.Decide(routes.Query{Scheme: "https", SNI: authority.Host, Authority: authority, Method: f[0], Target: f[2]})
+			if d.Allowed() != slices.Contains(c.allowed, request) {
+				t.Errorf("%q: %s is %v: %s", p, request, d.Verdict, d.Reason)
+			}
+		}
 	}
 }
 

@@ -59,7 +59,7 @@ func NewQueue(o Options) *Queue {
 	}
 	o.Waiting, o.Kept = positive(o.Waiting, 64), positive(o.Kept, 256)
 	o.Patience, o.Memory = positive(o.Patience, time.Hour), positive(o.Memory, 15*time.Minute)
-	return &Queue{o: o, byID: make(map[string]*entry), step: make(chan struct{})}
+	return &Queue{o: o, byID: make(map[string]*entry), revision: 1, step: make(chan struct{})}
 }
 
 func positive[T int | time.Duration](v, standard T) T {

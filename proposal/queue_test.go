@@ -185,8 +185,12 @@ func TestBounded(t *testing.T) {
 func TestSinceWaitsForAStep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := proposal.NewQueue(proposal.Options{})
+		empty := q.Since(t.Context(), 0)
+		if empty.Revision == 0 || len(empty.Tickets) != 0 {
+			t.Errorf("an empty queue is %+v: who asks for what comes after it would not wait", empty)
+		}
 		ticket := ask(t, q, "a.example.com")
-		before := q.Since(t.Context(), 0)
+		before := q.Since(t.Context(), empty.Revision)
 		go func() {
 			time.Sleep(time.Second)
 			q.Decide(decide(ticket, proposal.Approved, ""))

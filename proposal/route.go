@@ -61,6 +61,12 @@ func (r Route) String() string {
 	return fmt.Sprintf("route to %s: %s on %s", r.Host, methods, paths)
 }
 
+// Granted returns the route of the table that an approval adds: intercepted HTTP
+// on the usual ports, without a credential.
+func (r Route) Granted() *routes.Route {
+	return &routes.Route{Host: r.Host, Protocol: routes.HTTP, AnyPath: len(r.Paths) == 0, Paths: r.Paths, Methods: r.Methods}
+}
+
 // parseHost parses the host of a proposal and refuses what no route could reach.
 func parseHost(s string) (routes.Pattern, error) {
 	p, err := routes.ParsePattern(s)

@@ -71,7 +71,7 @@ func (d *Decision) UnmarshalJSON(text []byte) error {
 
 // A Snapshot is a whole queue at one moment.
 type Snapshot struct {
-	Revision uint64   `json:"revision"` // counts every step of every ticket
+	Revision uint64   `json:"revision"` // from 1, counts every step of every ticket
 	Tickets  []Ticket `json:"tickets"`  // by number, each number and id once
 }
 
