@@ -1,0 +1,115 @@
+package bottle
+
+import (
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// ask calls a tool as an agent does, with a plain client.
+const ask = `curl -sS -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' -d '
+{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"egress-proxy-block","arguments":{"host":"docs.example.com","path_allowlist":["/guide"],"reason":"to read the guide"}}}
+' http://_egress-proxy.local/mcp; curl -sS http://_egress-proxy.local/allowlist`
+
+// propose runs an agent that proposes, and returns its bottle, what it printed in
+// the end, and the proposal.
+func propose(t *testing.T, m *Manager) (Info, func() string, Pending) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := m.Create(t.Context(), root, CreateOptions{
+		Command: []string{"sh", "-c", ask}, Dir: workDir(t), User: &someone,
+		Manifest: []byte("version: 1\ndefaults: false\n"), Stdio: Stdio{Streams: [3]*os.File{nil, w, nil}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		pending, err := m.Proposals(t.Context(), root, info.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(pending) == 1 {
+			return info, func() string {
+				defer r.Close()
+				text, err := io.ReadAll(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return string(text)
+			}, pending[0]
+		}
+		if time.Now().After(end) {
+			t.Fatalf("no proposal came")
+		}
+	}
+}
+
+func TestAnApprovedProposalIsInForce(t *testing.T) {
+	m := newManager(t)
+	info, output, p := propose(t, m)
+	if got := p.Ticket.Proposal.String(); !strings.Contains(got, "docs.example.com") || !strings.Contains(got, "/guide") {
+		t.Errorf("shown as %q", got)
+	}
+	if err := m.Decide(t.Context(), root, info.ID, p.Ticket.Number, true, "fine"); err != nil {
+		t.Fatal(err)
+	}
+	text := output()
+	if !strings.Contains(text, "approved") || !strings.Contains(text, `{"host":"docs.example.com","path_allowlist":["/guide"]}`) {
+		t.Errorf("the agent got %s", text)
+	}
+}
+
+func TestADeniedProposalReachesTheAgentWithTheReason(t *testing.T) {
+	m := newManager(t)
+	info, output, p := propose(t, m)
+	if err := m.Decide(t.Context(), root, info.ID, p.Ticket.Number, false, "read the copy in the repository"); err != nil {
+		t.Fatal(err)
+	}
+	if text := output(); !strings.Contains(text, "read the copy in the repository") || strings.Contains(text, `"host":"docs.example.com"`) {
+		t.Errorf("the agent got %s", text)
+	}
+}
+
+func TestNobodyDecidesWhatIsNotTheirsOrWasNotShown(t *testing.T) {
+	m := newManager(t)
+	info, output, p := propose(t, m)
+	stranger := Caller{UID: 4242, GID: 4242}
+	if err := m.Decide(t.Context(), stranger, info.ID, p.Ticket.Number, true, ""); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a stranger: %v", err)
+	}
+	if got, err := m.Proposals(t.Context(), stranger, ""); err != nil || len(got) != 0 {
+		t.Errorf("a stranger sees %d proposals, %v", len(got), err)
+	}
+	b, err := m.find(root, info.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.mu.Lock()
+	b.shown[p.Ticket.Number] = "another digest" // as if the enforcer had exchanged it
+	b.mu.Unlock()
+	if err := m.Decide(t.Context(), root, info.ID, p.Ticket.Number, true, ""); !errors.Is(err, ErrConflict) {
+		t.Errorf("exchanged: %v", err)
+	}
+	b.mu.Lock()
+	delete(b.shown, p.Ticket.Number)
+	b.mu.Unlock()
+	if err := m.Decide(t.Context(), root, info.ID, p.Ticket.Number, true, ""); !errors.Is(err, ErrConflict) {
+		t.Errorf("never shown: %v", err)
+	}
+	if _, err := m.Proposals(t.Context(), root, info.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Decide(t.Context(), root, info.ID, p.Ticket.Number, false, "no"); err != nil {
+		t.Errorf("the control, shown and the caller's: %v", err)
+	}
+	if err := m.Decide(t.Context(), root, info.ID, p.Ticket.Number, true, ""); !errors.Is(err, ErrConflict) {
+		t.Errorf("decided already: %v", err)
+	}
+	output()
+}
