@@ -31,8 +31,13 @@ type Bottles interface {
 	Wait(ctx context.Context, c bottle.Caller, ref string, attached bool) (bottle.Exit, error)
 	// Signal sends sig to the bottle's command, or to that of execID if not empty.
 	Signal(ctx context.Context, c bottle.Caller, ref, execID string, sig syscall.Signal) error
-	// UpdateRoutes replaces the table; name is the manifest's, for messages.
-	UpdateRoutes(ctx context.Context, c bottle.Caller, ref, name string, manifest []byte, tokens map[string]secret.Token) (generation uint64, routes int, err error)
+	// UpdateRoutes replaces the table; name is the manifest's, for messages, and files
+	// holds what the paths in it lead to.
+	UpdateRoutes(ctx context.Context, c bottle.Caller, ref, name string, manifest []byte, files map[string][]byte, tokens map[string]secret.Token) (generation uint64, routes int, err error)
+	// Proposals returns what agents propose, of one bottle if ref is not empty.
+	Proposals(ctx context.Context, c bottle.Caller, ref string) ([]bottle.Pending, error)
+	// Decide approves or denies a proposal that Proposals showed.
+	Decide(ctx context.Context, c bottle.Caller, ref string, number uint64, approve bool, answer string) error
 	// Stop of what does not exist is a success.
 	Stop(ctx context.Context, c bottle.Caller, ref string, grace time.Duration) error
 	// Doctor says what the host offers.

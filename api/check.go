@@ -106,3 +106,27 @@ func checkManifest(manifest string) error {
 	}
 	return nil
 }
+
+// maxFiles bounds the files that ride along with a manifest: no more than two can
+// be named in it.
+const maxFiles = 2
+
+func checkFiles(files map[string]string) error {
+	if len(files) > maxFiles {
+		return invalidf("files: %d came, and a manifest names %d at most", len(files), maxFiles)
+	}
+	for path, text := range files {
+		if path == "" || text == "" {
+			return invalidf("files: %q is empty, or has no name", path)
+		}
+	}
+	return nil
+}
+
+func contentsOf(files map[string]string) map[string][]byte {
+	contents := make(map[string][]byte, len(files))
+	for path, text := range files {
+		contents[path] = []byte(text)
+	}
+	return contents
+}

@@ -42,6 +42,8 @@ var endpoints = []endpoint{
 	{method: "GET", path: "/v1/bottles/{ref}/exec/{exec}/wait", serve: (*Server).waitExec},
 	{method: "POST", path: "/v1/bottles/{ref}/signal", body: true, change: true, serve: (*Server).signal},
 	{method: "PUT", path: "/v1/bottles/{ref}/routes", body: true, change: true, serve: (*Server).updateRoutes},
+	{method: "GET", path: "/v1/proposals", serve: (*Server).proposals},
+	{method: "POST", path: "/v1/bottles/{ref}/proposals/{exec}", body: true, change: true, serve: (*Server).decide},
 	{method: "POST", path: "/v1/bottles/{ref}/stop", body: true, change: true, serve: (*Server).stop},
 }
 

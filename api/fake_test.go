@@ -124,9 +124,24 @@ func (f *fake) Signal(_ context.Context, c bottle.Caller, ref, _ string, sig sys
 	return err
 }
 
-func (f *fake) UpdateRoutes(_ context.Context, c bottle.Caller, ref, _ string, _ []byte, _ map[string]secret.Token) (uint64, int, error) {
+func (f *fake) UpdateRoutes(_ context.Context, c bottle.Caller, ref, _ string, _ []byte, _ map[string][]byte, _ map[string]secret.Token) (uint64, int, error) {
 	_, err := f.find(c, ref)
 	return 2, 5, err
+}
+
+func (f *fake) Proposals(_ context.Context, c bottle.Caller, _ string) ([]bottle.Pending, error) {
+	if _, err := f.find(c, "mine"); err != nil {
+		return nil, nil
+	}
+	return []bottle.Pending{{Bottle: "mine", Name: "mine", Owner: c.UID}}, nil
+}
+
+func (f *fake) Decide(_ context.Context, c bottle.Caller, ref string, number uint64, approve bool, answer string) error {
+	_, err := f.find(c, ref)
+	if err == nil {
+		f.note("decide %s %d %t %s", ref, number, approve, answer)
+	}
+	return err
 }
 
 func (f *fake) Stop(_ context.Context, c bottle.Caller, ref string, _ time.Duration) error {

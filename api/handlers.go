@@ -58,12 +58,12 @@ func (q *call) createOptions() (o bottle.CreateOptions, err error) {
 			return o, err
 		}
 	}
-	if err = firstError(checkManifest(r.Manifest), checkCommand(r.Command), checkWorkDir(r.Dir), checkEnv(r.Env)); err != nil {
+	if err = firstError(checkManifest(r.Manifest), checkFiles(r.Files), checkCommand(r.Command), checkWorkDir(r.Dir), checkEnv(r.Env)); err != nil {
 		return o, err
 	}
 	o = bottle.CreateOptions{
 		Name: r.Name, Manifest: []byte(r.Manifest), ManifestName: r.ManifestName, Command: r.Command,
-		Dir: r.Dir, Env: r.Env, Terminal: r.Terminal, Attached: r.Attached,
+		Files: contentsOf(r.Files), Dir: r.Dir, Env: r.Env, Terminal: r.Terminal, Attached: r.Attached,
 	}
 	if o.User, err = identityOf(q.caller, r.User); err != nil {
 		return o, err
@@ -144,14 +144,14 @@ func (s *Server) updateRoutes(q *call) (any, error) {
 	if err := decode(q.body, &r); err != nil {
 		return nil, err
 	}
-	if err := checkManifest(r.Manifest); err != nil {
+	if err := firstError(checkManifest(r.Manifest), checkFiles(r.Files)); err != nil {
 		return nil, err
 	}
 	tokens, err := tokensOf(r.Tokens)
 	if err != nil {
 		return nil, err
 	}
-	generation, routes, err := s.bottles.UpdateRoutes(q.ctx, q.caller, q.ref, r.ManifestName, []byte(r.Manifest), tokens)
+	generation, routes, err := s.bottles.UpdateRoutes(q.ctx, q.caller, q.ref, r.ManifestName, []byte(r.Manifest), contentsOf(r.Files), tokens)
 	return RoutesResponse{Generation: generation, Routes: routes}, err
 }
 

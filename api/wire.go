@@ -22,6 +22,9 @@ type CreateRequest struct {
 	Manifest string `json:"manifest"`
 	// ManifestName is the file name to use in error messages.
 	ManifestName string `json:"manifest_name,omitempty"`
+	// Files holds what the paths in the manifest lead to (upstream_ca and
+	// upstream_proxy.ca), by path as it is written there: the daemon opens none of them.
+	Files map[string]string `json:"files,omitempty"`
 	// Command is the program and its arguments, at least one.
 	Command []string `json:"command"`
 	// Dir is the absolute working directory, writable from inside.
@@ -29,6 +32,7 @@ type CreateRequest struct {
 	// Env is the whole environment of the command but for what the daemon adds ("KEY=value").
 	Env []string `json:"env,omitempty"`
 	// Tokens holds the value of every token_ref that names an environment variable.
+	// One that names a secret of the operator has none here.
 	Tokens map[string]string `json:"tokens,omitempty"`
 	// Terminal asks for a terminal of the bottle's own.
 	Terminal bool `json:"terminal,omitempty"`
@@ -119,6 +123,7 @@ type SignalRequest struct {
 type RoutesRequest struct {
 	Manifest     string            `json:"manifest"`
 	ManifestName string            `json:"manifest_name,omitempty"`
+	Files        map[string]string `json:"files,omitempty"`
 	Tokens       map[string]string `json:"tokens,omitempty"`
 }
 

@@ -43,12 +43,14 @@ func (m *Manager) take(b *bottle, hooks *bpf.Hooks) {
 	m.mu.Lock()
 	m.bottles[b.record.ID] = b
 	m.mu.Unlock()
+	b.resumeTerms()
 	b.setState(Running, nil)
 	if b.record.Attached {
 		b.lease = newLease(func() { _ = b.stop(context.Background(), 0, "its client went away") })
 	}
 	go b.supervise()
 	go b.witness(hooks)
+	go b.renew()
 }
 
 // adopt verifies that the bottle is what its record says and that every wall
@@ -91,6 +93,10 @@ func (m *Manager) adopt(ctx context.Context, id string) (*bottle, *bpf.Hooks, er
 		return nil, nil, errors.Join(err, hooks.Close())
 	}
 	// The enforcer knows best: a daemon may have ended between an update and its record.
+	if stats.Generation != r.Generation {
+		// Which token is in which slot by now nobody knows, so none of them is kept.
+		b.record.Slots, b.record.Subject = nil, nil
+	}
 	b.record.Generation, b.record.Routes = stats.Generation, stats.Routes
 	return b, hooks, nil
 }

@@ -55,7 +55,7 @@ func TestANewDaemonAdoptsWhatIsWhole(t *testing.T) {
 	if len(got) != 1 || got[0].ID != info.ID || !got[0].Adopted || got[0].PID != info.PID || got[0].WorkerPID != info.WorkerPID {
 		t.Fatalf("adopted %+v; want %+v", got, info)
 	}
-	if _, _, err := next.UpdateRoutes(t.Context(), root, info.ID, "m", []byte("version: 1\ndefaults: false\negress: {allowlist: [docs.example.com]}\n"), nil); err != nil {
+	if _, _, err := next.UpdateRoutes(t.Context(), root, info.ID, "m", []byte("version: 1\ndefaults: false\negress: {allowlist: [docs.example.com]}\n"), nil, nil); err != nil {
 		t.Errorf("an adopted bottle takes no routes: %v", err)
 	}
 	if err := next.Signal(t.Context(), root, info.ID, "", syscall.SIGTERM); err != nil {

@@ -32,7 +32,10 @@ type bottle struct {
 	execs map[string]*execution
 	shown map[uint64]string // digest of each proposal that an operator was shown, by number
 
-	update sync.Mutex // one change of routes at a time
+	update sync.Mutex // one change of routes or tokens at a time
+
+	terms   map[string]term // of the operator's tokens that expire, by reference; mu guards it
+	renewal chan struct{}   // says that terms changed; buffered
 }
 
 type stopRequest struct {
@@ -42,7 +45,7 @@ type stopRequest struct {
 
 func newBottle(m *Manager, r record) *bottle {
 	return &bottle{
-		m: m, record: r, paths: m.paths(r.ID), state: Creating,
+		m: m, record: r, paths: m.paths(r.ID), state: Creating, renewal: make(chan struct{}, 1),
 		asked: make(chan stopRequest, 1), ended: make(chan struct{}),
 		execs: make(map[string]*execution), shown: make(map[uint64]string),
 	}

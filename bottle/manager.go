@@ -14,11 +14,13 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"bottled/audit"
 	"bottled/bpf"
 	"bottled/cgroup"
+	"bottled/policy"
 	"bottled/trust"
 )
 
@@ -28,12 +30,8 @@ const DefaultRun = "/run/bottled"
 // HostInstance is the name of the service's own place in the run directory.
 const HostInstance = "host"
 
-// Bounds on what one manager holds.
-const (
-	maxBottles        = 1024 // in all
-	maxBottlesPerUser = 64   // of one uid but root
-	maxExited         = 256  // ended bottles that are still told about
-)
+// maxExited bounds the ended bottles that are still told about.
+const maxExited = 256
 
 // Options says how a [Manager] works. The zero value is that of the service.
 type Options struct {
@@ -43,6 +41,8 @@ type Options struct {
 	Resolver string
 	Log      *slog.Logger // default: discard
 	Audit    audit.Sink   // default: none
+	// Policy is the operator's floor; default [policy.Default].
+	Policy *policy.Policy
 	// Executable is run to be init and worker; default /proc/self/exe.
 	Executable string
 	// Fault is called before each step of an operation ("start", "update", "release")
@@ -59,6 +59,7 @@ type Manager struct {
 	cgroups  string // path of the cgroup below which this instance's are
 	pins     string // directory in a BPF file system, likewise
 	trust    *trust.Host
+	floor    atomic.Pointer[policy.Policy] // never nil
 
 	mu      sync.Mutex
 	closed  bool
@@ -83,6 +84,9 @@ func NewManager(ctx context.Context, o Options) (*Manager, error) {
 	}
 	if o.Executable == "" {
 		o.Executable = "/proc/self/exe"
+	}
+	if o.Policy == nil {
+		o.Policy = policy.Default()
 	}
 	if o.Fault == nil {
 		o.Fault = func(string, int, string) error { return nil }
@@ -118,6 +122,7 @@ func NewManager(ctx context.Context, o Options) (*Manager, error) {
 		trust:    trust.NewHost(os.DirFS("/").(fs.ReadLinkFS)),
 		bottles:  make(map[string]*bottle),
 	}
+	m.SetPolicy(o.Policy)
 	for _, dir := range []string{m.cgroups, m.pins} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			inst.close()
@@ -215,8 +220,9 @@ func (m *Manager) find(c Caller, ref string) (*bottle, error) {
 	return found, nil
 }
 
-// add takes a new bottle in, or says why there is no room for it.
-func (m *Manager) add(b *bottle) error {
+// add takes a new bottle of the caller's in, or says why there is no room for it.
+func (m *Manager) add(c Caller, b *bottle) error {
+	mayOwn, mayAll := m.policy().Bottles(c.subject())
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
@@ -235,8 +241,8 @@ func (m *Manager) add(b *bottle) error {
 			}
 		}
 	}
-	if live >= maxBottles || own >= maxBottlesPerUser && b.record.Owner != 0 {
-		return fmt.Errorf("%w: %d bottles are running, %d of them yours; at most %d and %d may", ErrUnavailable, live, own, maxBottles, maxBottlesPerUser)
+	if live >= mayAll || own >= mayOwn {
+		return fmt.Errorf("%w: %d bottles are running, %d of them yours; at most %d and %d may", ErrUnavailable, live, own, mayAll, mayOwn)
 	}
 	m.bottles[b.record.ID] = b
 	return nil

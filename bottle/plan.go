@@ -29,9 +29,7 @@ type Plan struct {
 
 	manifest   []byte
 	settings   routes.Settings
-	rendered   []byte // routes file
-	count      int    // of routes
-	slots      []routes.Slot
+	table      table
 	upstreamCA []byte // PEM
 }
 
@@ -64,10 +62,20 @@ func Prepare(c Caller, o CreateOptions) (*Plan, error) {
 
 // table is what a manifest comes to for the enforcer.
 type table struct {
-	manifest *routes.Manifest
-	rendered []byte
-	count    int
-	slots    []routes.Slot
+	manifest  *routes.Manifest // with what was granted
+	effective *routes.Effective
+	rendered  []byte // routes file
+	count     int    // of routes
+	slots     []routes.Slot
+}
+
+// refs are the token references, in the order of their slots.
+func (t table) refs() []string {
+	var refs []string
+	for _, s := range t.slots {
+		refs = append(refs, s.Ref.String())
+	}
+	return refs
 }
 
 // readTable reads a manifest and adds what was granted since it was written.
@@ -92,7 +100,7 @@ func readTable(name string, text []byte, granted ...proposal.Proposal) (table, e
 	if err != nil {
 		return table{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	return table{manifest: m, rendered: rendered, count: len(effective.Routes), slots: effective.Slots}, nil
+	return table{manifest: m, effective: effective, rendered: rendered, count: len(effective.Routes), slots: effective.Slots}, nil
 }
 
 // contents returns the certificates that a manifest gives, or names the file of.
@@ -124,7 +132,7 @@ func (p *Plan) readManifest(o CreateOptions) error {
 	if p.upstreamCA, err = contents(t.manifest.UpstreamCA, o.Files); err != nil {
 		return fmt.Errorf("%w: upstream_ca: %w", ErrInvalid, err)
 	}
-	p.settings, p.rendered, p.count, p.slots = t.manifest.Bottle, t.rendered, t.count, t.slots
+	p.settings, p.table = t.manifest.Bottle, t
 	p.settings.Env = maps.Clone(p.settings.Env)
 	for _, r := range t.manifest.Routes {
 		for _, role := range r.Roles {
@@ -149,10 +157,12 @@ func (p *Plan) readManifest(o CreateOptions) error {
 // complete refuses a plan in which a token that a route needs has no value, and an
 // environment that holds one: then the bottle could read what it must not see.
 func (p *Plan) complete(tokens map[string]secret.Token) error {
-	for _, s := range p.slots {
-		ref := s.Ref.String()
+	if err := onlyOwn(tokens); err != nil {
+		return err
+	}
+	for _, ref := range p.table.refs() {
 		if secret.IsHeld(ref) {
-			return fmt.Errorf("%w: token_ref %q: tokens that the operator holds are not supported yet: name a variable of your environment", ErrInvalid, ref)
+			continue // nobody can pass on what nobody but the operator reads
 		}
 		t, ok := tokens[ref]
 		if !ok || t.IsZero() {
@@ -168,25 +178,14 @@ func (p *Plan) complete(tokens map[string]secret.Token) error {
 	return nil
 }
 
-// bySlot arranges the tokens as the enforcer knows them.
-func (p *Plan) bySlot(tokens map[string]secret.Token) map[string]string {
-	values := make(map[string]string, len(p.slots))
-	for _, s := range p.slots {
-		values[s.Name] = tokens[s.Ref.String()].Reveal()
-	}
-	return values
-}
-
 // record is what is written down of the plan.
 func (p *Plan) record(c Caller, id string, created time.Time) record {
 	r := record{
 		Version: recordVersion, ID: id, Name: p.name, Owner: c.UID, User: p.identity, Home: p.home,
 		Command: p.command, Dir: p.dir, Env: p.env, Terminal: p.terminal, Attached: p.attached, Created: created,
-		Manifest: p.manifest, Generation: 1, Routes: p.count, UserNamespaces: p.settings.UserNamespaces,
+		Manifest: p.manifest, Generation: 1, UserNamespaces: p.settings.UserNamespaces, UpstreamCA: digest(p.upstreamCA),
 	}
-	for _, s := range p.slots {
-		r.Slots = append(r.Slots, s.Ref.String())
-	}
+	r.inForce(c.subject(), p.table)
 	return r
 }
 

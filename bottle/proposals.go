@@ -155,7 +155,11 @@ func (m *Manager) putInForce(ctx context.Context, c Caller, b *bottle, p proposa
 	if err != nil {
 		return errors.Join(errors.New("the approved proposal does not fit the table"), err)
 	}
-	_, err = m.replace(ctx, c, b, b.manifest(), t, granted, nil)
+	s, err := b.subject()
+	if err != nil {
+		return err
+	}
+	_, err = m.replace(ctx, c, s, b, b.manifest(), t, granted, nil)
 	return err
 }
 

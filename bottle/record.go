@@ -1,6 +1,8 @@
 package bottle
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"bottled/policy"
 	"bottled/proposal"
 )
 
@@ -33,13 +36,35 @@ type record struct {
 	Manifest       []byte              `json:"manifest"`
 	Granted        []proposal.Proposal `json:"granted,omitempty"` // since that manifest was put in force
 	Generation     uint64              `json:"generation"`
-	Slots          []string            `json:"slots"` // token_ref of each token slot, in order
+	Slots          []string            `json:"slots"`                 // token_ref of each token slot, in order
+	Subject        *subject            `json:"subject"`               // who put them in force
+	UpstreamCA     string              `json:"upstream_ca,omitempty"` // digest of the certificates
 	Routes         int                 `json:"routes"`
 	CgroupID       uint64              `json:"cgroup_id"` // of the group its processes are in
 	NetNS          uint64              `json:"netns"`     // inode
 	NetNSCookie    uint64              `json:"netns_cookie"`
 	Init           process             `json:"init"`
 	Worker         process             `json:"worker"`
+}
+
+// subject is whose table it is: the floor and the operator's tokens are for them.
+type subject struct {
+	UID    uint32   `json:"uid"`
+	Groups []uint32 `json:"groups"`
+}
+
+// inForce notes a table and whose it is.
+func (r *record) inForce(s policy.Subject, t table) {
+	r.Slots, r.Routes, r.Subject = t.refs(), t.count, &subject{s.UID, s.Groups}
+}
+
+// digest names a text without holding it; "" is none.
+func digest(text []byte) string {
+	if len(text) == 0 {
+		return ""
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
 }
 
 // process names a process for ever: a number alone is soon another's.

@@ -13,7 +13,6 @@ import (
 	"bottled/cgroup"
 	"bottled/launch"
 	"bottled/netns"
-	"bottled/secret"
 	"bottled/worker"
 )
 
@@ -27,24 +26,32 @@ func (m *Manager) Create(ctx context.Context, c Caller, o CreateOptions) (Info, 
 	if err != nil {
 		return Info{}, err
 	}
+	if err := m.admit(c.subject(), plan.table); err != nil {
+		return Info{}, err
+	}
 	if err := plan.complete(o.Tokens); err != nil {
 		return Info{}, err
 	}
 	b := newBottle(m, plan.record(c, newID(), now()))
-	if err := m.add(b); err != nil {
+	if err := m.add(c, b); err != nil {
 		return Info{}, err
 	}
-	s := &start{m: m, b: b, plan: plan, tokens: o.Tokens, stdio: o.Stdio, net: netns.Default()}
-	if err := s.run(ctx); err != nil {
+	s := &start{m: m, b: b, plan: plan, stdio: o.Stdio, net: netns.Default()}
+	if s.tokens, err = m.tokens(ctx, c.subject(), plan.table, o.Tokens); err == nil {
+		err = s.run(ctx)
+	}
+	if err != nil {
 		m.remove(b)
 		return Info{}, fmt.Errorf("bottle %q: %w", b.record.Name, err)
 	}
+	b.setTerms(plan.table, s.tokens)
 	b.setState(Running, nil)
 	if b.record.Attached {
 		b.lease = newLease(func() { _ = b.stop(context.Background(), 0, "its client went away") })
 	}
 	go b.supervise()
 	go b.witness(s.hooks)
+	go b.renew()
 	m.o.Log.Info("bottle started", "bottle", b.record.ID, "name", b.record.Name, "owner", c.UID, "pid", b.record.Init.PID)
 	m.o.Audit.Record(audit.Event{
 		Time: now(), Kind: audit.Control, Bottle: b.record.ID, Owner: strconv.FormatUint(uint64(c.UID), 10),
@@ -58,7 +65,7 @@ type start struct {
 	m      *Manager
 	b      *bottle
 	plan   *Plan
-	tokens map[string]secret.Token
+	tokens map[string]lent // by reference
 	stdio  Stdio
 	net    netns.Plan
 
@@ -215,13 +222,15 @@ func (s *start) handOver() error {
 	}
 	flows := os.NewFile(uintptr(fd), "flows")
 	defer flows.Close()
+	tokens, expires := bySlot(s.plan.table.slots, s.tokens)
 	return s.b.worker.HandOver(worker.Handoff{
 		Bottle:     s.b.record.ID,
 		Owner:      strconv.FormatUint(uint64(s.b.record.Owner), 10),
-		Routes:     s.plan.rendered,
+		Routes:     s.plan.table.rendered,
 		Generation: s.b.record.Generation,
 		CA:         handover.Reveal(),
-		Tokens:     s.plan.bySlot(s.tokens),
+		Tokens:     tokens,
+		Expires:    expires,
 		UpstreamCA: s.plan.upstreamCA,
 		Resolver:   s.m.o.Resolver,
 		Own:        s.net.Addresses(),

@@ -5,6 +5,7 @@ import (
 	"os"
 	"time"
 
+	"bottled/policy"
 	"bottled/secret"
 )
 
@@ -17,6 +18,11 @@ type Caller struct {
 
 // Root reports whether the caller is uid 0.
 func (c Caller) Root() bool { return c.UID == 0 }
+
+// subject is the caller as the operator's floor knows one.
+func (c Caller) subject() policy.Subject {
+	return policy.Subject{UID: c.UID, Groups: append([]uint32{c.GID}, c.Groups...)}
+}
 
 // Identity is whom a bottle's processes run as.
 type Identity struct{ UID, GID uint32 }

@@ -2,11 +2,13 @@ package bottle
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"strconv"
 
 	"bottled/audit"
+	"bottled/policy"
 	"bottled/proposal"
 	"bottled/routes"
 	"bottled/secret"
@@ -15,9 +17,10 @@ import (
 
 // UpdateRoutes puts the routes of another manifest in force, whole or not at all.
 // What a manifest says beside routes was settled at the launch, so it must be the
-// same. A token that is not given stays what it is where its token_ref does. What
+// same; files holds what the paths in it lead to. A token that is not given stays
+// what it is where its token_ref does; one that the operator holds is fetched anew. What
 // was granted before is in force only as far as the new manifest says it.
-func (m *Manager) UpdateRoutes(ctx context.Context, c Caller, ref, name string, manifest []byte, tokens map[string]secret.Token) (generation uint64, count int, err error) {
+func (m *Manager) UpdateRoutes(ctx context.Context, c Caller, ref, name string, manifest []byte, files map[string][]byte, tokens map[string]secret.Token) (generation uint64, count int, err error) {
 	b, err := m.find(c, ref)
 	if err != nil {
 		return 0, 0, err
@@ -31,20 +34,36 @@ func (m *Manager) UpdateRoutes(ctx context.Context, c Caller, ref, name string, 
 	if err != nil {
 		return 0, 0, err
 	}
-	if err := b.sameBottle(t.manifest); err != nil {
+	ca, err := contents(t.manifest.UpstreamCA, files)
+	if err != nil {
+		return 0, 0, fmt.Errorf("%w: upstream_ca: %w", ErrInvalid, err)
+	}
+	if err := b.sameBottle(t.manifest, ca); err != nil {
 		return 0, 0, err
 	}
-	generation, err = m.replace(ctx, c, b, manifest, t, nil, tokens)
+	if err := errors.Join(m.admit(c.subject(), t), onlyOwn(tokens)); err != nil {
+		return 0, 0, err
+	}
+	given, err := m.tokens(ctx, c.subject(), t, tokens)
+	if err != nil {
+		return 0, 0, fmt.Errorf("bottle %q: %w", b.record.Name, err)
+	}
+	generation, err = m.replace(ctx, c, c.subject(), b, manifest, t, nil, given)
 	return generation, t.count, err
 }
 
 // replace puts a table in force, whole or not at all, and writes down what it was
-// made of. The caller holds b.update.
-func (m *Manager) replace(ctx context.Context, c Caller, b *bottle, manifest []byte, t table, granted []proposal.Proposal, tokens map[string]secret.Token) (uint64, error) {
+// made of, and whose it is. What the operator does not allow them is refused. The
+// caller holds b.update.
+func (m *Manager) replace(ctx context.Context, c Caller, s policy.Subject, b *bottle, manifest []byte, t table, granted []proposal.Proposal, given map[string]lent) (uint64, error) {
+	if err := m.admit(s, t); err != nil {
+		return 0, err
+	}
 	next := b.Info().Generation + 1
 	u := worker.Update{Generation: next, Routes: t.rendered}
+	u.Tokens, u.Expires = bySlot(t.slots, given)
 	var err error
-	if u.Tokens, u.Keep, err = b.assign(t.slots, tokens); err != nil {
+	if u.Keep, err = b.keep(t, given); err != nil {
 		return 0, err
 	}
 	if err := m.o.Fault("update", 1, "enforcer"); err != nil {
@@ -56,7 +75,8 @@ func (m *Manager) replace(ctx context.Context, c Caller, b *bottle, manifest []b
 	if err := m.o.Fault("update", 2, "record"); err != nil {
 		return 0, fmt.Errorf("bottle %q: %w", b.record.Name, err)
 	}
-	b.adoptTable(next, manifest, t, granted)
+	b.adoptTable(s, next, manifest, t, granted)
+	b.setTerms(t, given)
 	m.o.Log.Info("routes updated", "bottle", b.record.ID, "name", b.record.Name, "generation", next, "by", c.UID)
 	m.o.Audit.Record(audit.Event{
 		Time: now(), Kind: audit.Control, Bottle: b.record.ID, Owner: strconv.FormatUint(uint64(b.record.Owner), 10),
@@ -66,7 +86,7 @@ func (m *Manager) replace(ctx context.Context, c Caller, b *bottle, manifest []b
 }
 
 // sameBottle refuses a manifest that changes what only a launch can.
-func (b *bottle) sameBottle(m *routes.Manifest) error {
+func (b *bottle) sameBottle(m *routes.Manifest, upstreamCA []byte) error {
 	old, err := routes.ParseManifest("the manifest in force", b.manifest())
 	if err != nil {
 		return fmt.Errorf("bottle %q: %w", b.record.Name, err)
@@ -76,7 +96,7 @@ func (b *bottle) sameBottle(m *routes.Manifest) error {
 		old, new any
 	}{
 		{"bottle", settled(old.Bottle), settled(m.Bottle)},
-		{"upstream_ca", old.UpstreamCA, m.UpstreamCA},
+		{"upstream_ca", b.record.UpstreamCA, digest(upstreamCA)},
 		{"upstream_proxy", old.UpstreamProxy, m.UpstreamProxy},
 		{"dlp", old.DLP, m.DLP},
 	} {
@@ -92,26 +112,30 @@ func settled(s routes.Settings) []any {
 	return []any{s.Writable, s.Hidden, s.Env, s.UserNamespaces}
 }
 
-// assign says which token goes into which slot of a new table: one that is given,
-// or the one that the same token_ref had.
-func (b *bottle) assign(slots []routes.Slot, tokens map[string]secret.Token) (given, keep map[string]string, err error) {
+// keep says which slots of a new table have a token of the old one: those whose
+// token_ref had one, where none is given.
+func (b *bottle) keep(t table, given map[string]lent) (map[string]string, error) {
 	before := make(map[string]string)
 	for i, ref := range b.slotRefs() {
-		before[ref] = "EGRESS_PROXY_TOKEN_" + strconv.Itoa(i)
+		before[ref] = slotName(i)
 	}
-	given, keep = make(map[string]string), make(map[string]string)
-	for _, s := range slots {
+	keep := make(map[string]string)
+	for _, s := range t.slots {
 		ref := s.Ref.String()
-		if t, ok := tokens[ref]; ok && !t.IsZero() {
-			given[s.Name] = t.Reveal()
-		} else if old, ok := before[ref]; ok {
-			keep[s.Name] = old
-		} else {
-			return nil, nil, fmt.Errorf("%w: token_ref %q has no value: set the variable and update again, or remove the auth block", ErrInvalid, ref)
+		if _, ok := given[ref]; ok {
+			continue
 		}
+		old, ok := before[ref]
+		if !ok {
+			return nil, fmt.Errorf("%w: token_ref %q has no value: set the variable and update again, or remove the auth block", ErrInvalid, ref)
+		}
+		keep[s.Name] = old
 	}
-	return given, keep, nil
+	return keep, nil
 }
+
+// slotName is how the enforcer knows the n-th token.
+func slotName(n int) string { return "EGRESS_PROXY_TOKEN_" + strconv.Itoa(n) }
 
 func (b *bottle) slotRefs() []string {
 	b.mu.Lock()
@@ -121,15 +145,12 @@ func (b *bottle) slotRefs() []string {
 
 // adoptTable writes down what is in force now. A record that cannot be written
 // does not undo it: a later daemon asks the enforcer.
-func (b *bottle) adoptTable(generation uint64, manifest []byte, t table, granted []proposal.Proposal) {
+func (b *bottle) adoptTable(s policy.Subject, generation uint64, manifest []byte, t table, granted []proposal.Proposal) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r := &b.record
-	r.Generation, r.Manifest, r.Granted, r.Routes = generation, manifest, granted, t.count
-	r.Slots = nil
-	for _, s := range t.slots {
-		r.Slots = append(r.Slots, s.Ref.String())
-	}
+	r.Generation, r.Manifest, r.Granted = generation, manifest, granted
+	r.inForce(s, t)
 	if err := r.save(b.paths.state); err != nil {
 		b.m.o.Log.Error("cannot write the record of a bottle", "bottle", r.ID, "error", err)
 	}

@@ -111,6 +111,40 @@ about those that are not. Status 1 if a required one is missing.
   --socket PATH   the daemon's socket
 `
 
+const usageProposals = `Usage: bottled proposals [--all] [--watch] [--json]
+
+Shows what the agents in your bottles propose, or in everybody's for root, and how to
+name each in approve and deny.
+
+  --all           those that are decided, too
+  --watch         go on and show new ones
+  --json          print what the API says, one object each
+  --socket PATH   the daemon's socket
+`
+
+const usageApprove = `Usage: bottled approve [--note TEXT] BOTTLE/NUMBER
+
+Puts a proposal in force in the bottle that runs, and tells its agent. A proposal that
+changes the bottle itself needs a new launch; approving it tells the agent so.
+
+  --note TEXT     what to tell the agent
+  --socket PATH   the daemon's socket
+`
+
+const usageDeny = `Usage: bottled deny --reason TEXT BOTTLE/NUMBER
+
+Refuses a proposal and tells its agent why.
+
+  --reason TEXT   what to tell the agent
+  --socket PATH   the daemon's socket
+`
+
+const usageMCP = `Usage: bottled mcp
+
+Inside a bottle: offers the tools of http://_egress-proxy.local/mcp on standard input
+and output, for agents that start their MCP servers as commands.
+`
+
 const usageDaemon = `Usage: sudo bottled [daemon] [FLAGS]
 
 Serves bottles over a Unix socket to root and to the members of group "bottled".

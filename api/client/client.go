@@ -112,6 +112,17 @@ func (c *Client) UpdateRoutes(ctx context.Context, ref string, r api.RoutesReque
 	return a, c.call(ctx, "PUT", "bottles/"+url.PathEscape(ref)+"/routes", r, &a, nil)
 }
 
+// Proposals returns what the agents of the caller's bottles propose.
+func (c *Client) Proposals(ctx context.Context) (list []api.Proposal, err error) {
+	return list, c.call(ctx, "GET", "proposals", nil, &list, nil)
+}
+
+// Decide approves or denies a proposal.
+func (c *Client) Decide(ctx context.Context, ref string, number uint64, r api.DecisionRequest) error {
+	path := "bottles/" + url.PathEscape(ref) + "/proposals/" + strconv.FormatUint(number, 10)
+	return c.call(ctx, "POST", path, r, nil, nil)
+}
+
 // Stop ends a bottle. One that is not there is a success.
 func (c *Client) Stop(ctx context.Context, ref string, r api.StopRequest) error {
 	return c.call(ctx, "POST", "bottles/"+url.PathEscape(ref)+"/stop", r, nil, nil)

@@ -2,7 +2,10 @@
 function __bottled_names
     bottled ls 2>/dev/null | awk 'NR > 1 { print $1 }'
 end
-set -l commands run exec ls inspect stop routes doctor daemon completion version help
+function __bottled_proposals
+    bottled proposals 2>/dev/null | awk '/^[^ ]/ { print $1 }'
+end
+set -l commands run exec ls inspect stop routes proposals approve deny mcp doctor daemon completion version help
 complete -c bottled -f
 complete -c bottled -n "not __fish_seen_subcommand_from $commands" -a run -d "run a command in a new bottle"
 complete -c bottled -n "not __fish_seen_subcommand_from $commands" -a exec -d "run one more command in a bottle"
@@ -10,6 +13,10 @@ complete -c bottled -n "not __fish_seen_subcommand_from $commands" -a ls -d "lis
 complete -c bottled -n "not __fish_seen_subcommand_from $commands" -a inspect -d "tell everything about a bottle"
 complete -c bottled -n "not __fish_seen_subcommand_from $commands" -a stop -d "stop bottles"
 complete -c bottled -n "not __fish_seen_subcommand_from $commands" -a routes -d "check, explain, show and update route tables"
+complete -c bottled -n "not __fish_seen_subcommand_from $commands" -a proposals -d "show what agents propose"
+complete -c bottled -n "not __fish_seen_subcommand_from $commands" -a approve -d "put a proposal in force"
+complete -c bottled -n "not __fish_seen_subcommand_from $commands" -a deny -d "refuse a proposal, with a reason"
+complete -c bottled -n "not __fish_seen_subcommand_from $commands" -a mcp -d "offer the tools of the agent on standard input and output"
 complete -c bottled -n "not __fish_seen_subcommand_from $commands" -a doctor -d "tell what this host offers and lacks"
 complete -c bottled -n "not __fish_seen_subcommand_from $commands" -a daemon -d "serve the API"
 complete -c bottled -n "not __fish_seen_subcommand_from $commands" -a completion -d "print a completion script"
@@ -26,7 +33,12 @@ complete -c bottled -n "__fish_seen_subcommand_from run exec" -l env -x -a "(set
 complete -c bottled -n "__fish_seen_subcommand_from run exec" -s t -d "with a terminal"
 complete -c bottled -n "__fish_seen_subcommand_from run exec" -s T -d "without a terminal"
 complete -c bottled -n "__fish_seen_subcommand_from ls" -l all -d "those that ended, too"
-complete -c bottled -n "__fish_seen_subcommand_from ls inspect doctor version routes" -l json -d "print JSON"
+complete -c bottled -n "__fish_seen_subcommand_from ls inspect doctor version routes proposals" -l json -d "print JSON"
+complete -c bottled -n "__fish_seen_subcommand_from approve deny" -a "(__bottled_proposals)"
+complete -c bottled -n "__fish_seen_subcommand_from approve" -l note -x -d "what to tell the agent"
+complete -c bottled -n "__fish_seen_subcommand_from deny" -l reason -x -d "what to tell the agent"
+complete -c bottled -n "__fish_seen_subcommand_from proposals" -l all -d "those that are decided, too"
+complete -c bottled -n "__fish_seen_subcommand_from proposals" -l watch -d "go on and show new ones"
 complete -c bottled -n "__fish_seen_subcommand_from stop" -l grace -x -d "seconds"
 complete -c bottled -n "__fish_seen_subcommand_from routes" -F -a "check explain show update"
 complete -c bottled -n "__fish_seen_subcommand_from routes" -l manifest -r -F -d "the manifest"
@@ -36,4 +48,4 @@ complete -c bottled -n "__fish_seen_subcommand_from daemon" -l state-dir -x -a "
 complete -c bottled -n "__fish_seen_subcommand_from daemon" -l audit-log -r -F -d "audit log"
 complete -c bottled -n "__fish_seen_subcommand_from daemon" -l log-level -x -a "debug info warn error" -d "least level"
 complete -c bottled -n "__fish_seen_subcommand_from completion" -a "bash zsh fish"
-complete -c bottled -n "__fish_seen_subcommand_from run exec ls inspect stop routes doctor daemon version" -l socket -r -F -d "socket of the daemon"
+complete -c bottled -n "__fish_seen_subcommand_from run exec ls inspect stop routes proposals approve deny doctor daemon version" -l socket -r -F -d "socket of the daemon"

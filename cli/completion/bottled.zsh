@@ -4,6 +4,11 @@ _bottled_names() {
 	names=(${(f)"$(bottled ls 2>/dev/null | awk 'NR > 1 { print $1 }')"})
 	compadd -a names
 }
+_bottled_proposals() {
+	local -a names
+	names=(${(f)"$(bottled proposals 2>/dev/null | awk '/^[^ ]/ { print $1 }')"})
+	compadd -a names
+}
 _bottled() {
 	local curcontext=$curcontext state line
 	local socket='--socket[socket of the daemon]:socket:_files'
@@ -18,6 +23,10 @@ _bottled() {
 			'inspect:tell everything about a bottle'
 			'stop:stop bottles'
 			'routes:check, explain, show and update route tables'
+			'proposals:show what agents propose'
+			'approve:put a proposal in force'
+			'deny:refuse a proposal, with a reason'
+			'mcp:offer the tools of the agent on standard input and output'
 			'doctor:tell what this host offers and lacks'
 			'daemon:serve the API'
 			'completion:print a completion script'
@@ -41,11 +50,15 @@ _bottled() {
 	routes) _arguments '1:what:(check explain show update)' '--manifest[the manifest]:file:_files' \
 		'--method[of the request]:method:(GET HEAD POST PUT PATCH DELETE)' \
 		'--bottle[live table of]:bottle:_bottled_names' $json $socket '*:file:_files' ;;
+	proposals) _arguments '--all[those that are decided, too]' '--watch[go on and show new ones]' $json $socket ;;
+	approve) _arguments '--note[what to tell the agent]:text:' $socket '1:proposal:_bottled_proposals' ;;
+	deny) _arguments '--reason[what to tell the agent]:text:' $socket '1:proposal:_bottled_proposals' ;;
+	mcp) ;;
 	doctor | version) _arguments $json $socket ;;
 	daemon) _arguments $socket '--resolver[DNS server of enforcers]:address:' '--state-dir[state]:directory:_directories' '--audit-log[audit log]:file:_files' \
 		'--log-level[least level]:level:(debug info warn error)' ;;
 	completion) _arguments '1:shell:(bash zsh fish)' ;;
-	help) _arguments '1:command:(run exec ls inspect stop routes doctor daemon completion version)' ;;
+	help) _arguments '1:command:(run exec ls inspect stop routes proposals approve deny mcp doctor daemon completion version)' ;;
 	esac
 }
 if [[ $funcstack[1] == _bottled ]]; then _bottled "$@"; else compdef _bottled bottled; fi
