@@ -32,6 +32,7 @@ type exchange struct {
 	why     *reason // why there is no response of the upstream's; answered at the end
 	readErr error   // of the response's body
 	broken  bool    // the response ended in the middle
+	stream  bool    // the response has a body of unknown length
 }
 
 // serveHTTP is the handler of every request that net/http parsed.

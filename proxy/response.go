@@ -20,6 +20,7 @@ func (x *exchange) adopt(resp *http.Response) (reason, bool) {
 	if len(resp.Trailer) > 0 && x.event.Protocol != "h2" {
 		delete(resp.Header, "Content-Length") // HTTP/1 has trailers in chunked bodies only (RFC 9112 section 6.5)
 	}
+	x.stream = resp.ContentLength < 0
 	resp.Body = &responseBody{x: x, resp: resp, src: resp.Body, in: in}
 	for _, name := range []string{"Content-Type", "Date"} {
 		if _, set := resp.Header[name]; !set {

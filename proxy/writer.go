@@ -11,8 +11,8 @@ const copyBuffer = 64 << 10 // bytes
 
 var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 
-// responseWriter is what the pipeline writes to. Bytes are flushed as they come,
-// except the last ones of a body whose length is known: those leave with the
+// responseWriter is what the pipeline writes to. The head and the bytes are flushed as
+// they come, except the last ones of a body whose length is known: those leave with the
 // head, in one write, when the body is small.
 type responseWriter struct {
 	http.ResponseWriter
@@ -57,6 +57,9 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 
 // ReadFrom copies a body. It implements io.ReaderFrom, which io.Copy prefers.
 func (w *responseWriter) ReadFrom(src io.Reader) (int64, error) {
+	if w.x.stream {
+		w.Flush() // the first byte may wait for what the client does with the head
+	}
 	buf := copyBuffers.Get().(*[copyBuffer]byte)
 	defer copyBuffers.Put(buf)
 	var total int64
