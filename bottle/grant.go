@@ -13,8 +13,7 @@ import (
 // private ranges: that is what [Pending.Note] tells the operator beforehand.
 func grant(m *routes.Manifest, p proposal.Proposal) error {
 	if r, ok := p.Route(); ok {
-		grantRoute(m, r)
-		return nil
+		return grantRoute(m, r)
 	}
 	if e, ok := p.Exemption(); ok {
 		return grantExemption(m, e)
@@ -22,37 +21,50 @@ func grant(m *routes.Manifest, p proposal.Proposal) error {
 	return fmt.Errorf("%w: %s cannot be granted to a bottle that runs: launch it again with a manifest that says so", ErrConflict, p.Kind())
 }
 
-func grantRoute(m *routes.Manifest, r proposal.Route) {
-	made := routes.ManifestRoute{Route: routes.Route{
-		Host: r.Host, Protocol: routes.HTTP, AnyPath: len(r.Paths) == 0, Paths: r.Paths,
-	}}
-	if len(r.Methods) > 0 {
-		made.Methods = r.Methods
+func grantRoute(m *routes.Manifest, r proposal.Route) error {
+	if by, ok, err := barePass(m, r.Host); err != nil {
+		return err
+	} else if ok {
+		// A route of its own would take that one's place and deny all else of the host.
+		return fmt.Errorf("%w: %s is allowed already, every path of it, by the route to %s", ErrConflict, r.Host, by)
 	}
+	made := routes.ManifestRoute{Route: *r.Granted()}
 	if beside, ok := routeFor(m, r.Host); ok {
 		made.Ports, made.AllowPrivate, made.DLP = beside.Ports, beside.AllowPrivate, beside.DLP
 		made.Auth, made.TokenRef = beside.Auth, beside.TokenRef
 	}
-	// The allowlist passes every path of a host: a route of its own replaces that.
 	m.Routes = append(m.Routes, made)
+	return nil
+}
+
+// barePass returns the route of the effective table that passes every request to a
+// host, if there is one.
+func barePass(m *routes.Manifest, host routes.Pattern) (routes.Pattern, bool, error) {
+	effective, err := m.Effective()
+	if err != nil {
+		return routes.Pattern{}, false, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	for _, r := range effective.Routes {
+		exact, isExact := host.Host()
+		if r.Protocol == routes.HTTP && r.AnyPath && r.Methods == nil && (r.Host == host || isExact && r.Host.Matches(exact)) {
+			return r.Host, true, nil
+		}
+	}
+	return routes.Pattern{}, false, nil
 }
 
 // grantExemption exempts a rule on the routes of a host.
 func grantExemption(m *routes.Manifest, e proposal.Exemption) error {
+	if e.Fingerprint != "" {
+		return fmt.Errorf("%w: one match alone cannot be exempted yet, only the rule %q: deny this, and let the agent ask for the rule", ErrConflict, e.Rule)
+	}
 	found := false
 	for i := range m.Routes {
 		r := &m.Routes[i]
 		if r.Host != e.Host || r.Protocol != routes.HTTP {
 			continue
 		}
-		exempt := routes.DLP{}
-		if r.DLP != nil {
-			exempt = *r.DLP
-		}
-		if !slices.Contains(exempt.Exempt, e.Rule) {
-			exempt.Exempt = append(slices.Clone(exempt.Exempt), e.Rule)
-		}
-		r.DLP, found = &exempt, true
+		r.DLP, found = exempting(r.DLP, e.Rule), true
 	}
 	if found {
 		return nil
@@ -61,9 +73,21 @@ func grantExemption(m *routes.Manifest, e proposal.Exemption) error {
 		return fmt.Errorf("%w: no route of the manifest is for %s, so there is nothing to exempt", ErrConflict, e.Host)
 	}
 	m.Routes = append(m.Routes, routes.ManifestRoute{Route: routes.Route{
-		Host: e.Host, Protocol: routes.HTTP, AnyPath: true, DLP: &routes.DLP{Exempt: []string{e.Rule}},
+		Host: e.Host, Protocol: routes.HTTP, AnyPath: true, DLP: exempting(nil, e.Rule),
 	}})
 	return nil
+}
+
+// exempting returns d with one more exempt rule; d itself may be the manifest's.
+func exempting(d *routes.DLP, rule string) *routes.DLP {
+	more := routes.DLP{}
+	if d != nil {
+		more = *d
+	}
+	if !slices.Contains(more.Exempt, rule) {
+		more.Exempt = append(slices.Clone(more.Exempt), rule)
+	}
+	return &more
 }
 
 // routeFor is the first route of the manifest for exactly that host.

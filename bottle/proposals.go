@@ -103,22 +103,26 @@ func (m *Manager) Decide(ctx context.Context, c Caller, ref string, number uint6
 	if err != nil {
 		return err
 	}
-	state := proposal.Denied
+	d := proposal.Decision{
+		ID: t.ID, Digest: t.Digest, State: proposal.Denied, By: "uid " + strconv.FormatUint(uint64(c.UID), 10), Answer: answer,
+	}
+	before := b.grants()
+	live := approve && !t.Proposal.Kind().Relaunch()
 	if approve {
-		state = proposal.Approved
-		if !t.Proposal.Kind().Relaunch() {
-			if err := m.putInForce(ctx, c, b, t.Proposal); err != nil {
-				return err
-			}
+		d.State = proposal.Approved
+	}
+	if live {
+		if err := m.putInForce(ctx, c, b, append(before, t.Proposal)); err != nil {
+			return err
 		}
 	}
-	err = b.worker.Decide(ctx, proposal.Decision{
-		ID: t.ID, Digest: t.Digest, State: state, By: "uid " + strconv.FormatUint(uint64(c.UID), 10), Answer: answer,
-	})
-	if err != nil {
+	if err := b.worker.Decide(ctx, d); err != nil {
+		if live { // it expired meanwhile: what the agent is told and what is in force must be one
+			err = errors.Join(err, m.putInForce(ctx, c, b, before))
+		}
 		return fmt.Errorf("bottle %q: %w", b.record.Name, err)
 	}
-	m.o.Log.Info("proposal decided", "bottle", b.record.ID, "number", number, "state", state.String(), "by", c.UID)
+	m.o.Log.Info("proposal decided", "bottle", b.record.ID, "number", number, "state", d.State.String(), "by", c.UID)
 	return nil
 }
 
@@ -148,12 +152,11 @@ func (b *bottle) waiting(ctx context.Context, number uint64) (proposal.Ticket, e
 	return proposal.Ticket{}, fmt.Errorf("%w: bottle %q has no proposal %d: `bottled proposals` lists them", ErrNotFound, b.record.Name, number)
 }
 
-// putInForce adds an approved proposal to the table. The caller holds b.update.
-func (m *Manager) putInForce(ctx context.Context, c Caller, b *bottle, p proposal.Proposal) error {
-	granted := append(b.grants(), p)
+// putInForce makes the table of the manifest and these grants. The caller holds b.update.
+func (m *Manager) putInForce(ctx context.Context, c Caller, b *bottle, granted []proposal.Proposal) error {
 	t, err := readTable("the manifest in force", b.manifest(), granted...)
 	if err != nil {
-		return errors.Join(errors.New("the approved proposal does not fit the table"), err)
+		return fmt.Errorf("the proposal does not fit the table of bottle %q: %w", b.record.Name, err)
 	}
 	s, err := b.subject()
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"bottled/proposal"
 )
 
 // ask calls a tool as an agent does, with a plain client.
@@ -112,4 +114,43 @@ func TestNobodyDecidesWhatIsNotTheirsOrWasNotShown(t *testing.T) {
 		t.Errorf("decided already: %v", err)
 	}
 	output()
+}
+
+// TestAGrantIsWhatWasShown tries grants that would come to more or less than that.
+func TestAGrantIsWhatWasShown(t *testing.T) {
+	const manifest = `version: 1
+defaults: false
+egress: {allowlist: [docs.example.com, "*.cdn.example.com"]}
+egress_proxy: {routes: [{host: api.example.com, path_allowlist: ["/user"]}]}
+`
+	route := func(host string, paths ...string) proposal.Proposal {
+		p, err := proposal.ForRoute(host, paths, nil, "because")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	exemption := func(fingerprint string) proposal.Proposal {
+		p, err := proposal.ForExemption("github-pat", "api.example.com", fingerprint, "", "because")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	for name, c := range map[string]struct {
+		p  proposal.Proposal
+		ok bool
+	}{
+		"a new host":                        {route("new.example.com", "/x"), true},
+		"a path beside another":             {route("api.example.com", "/repos"), true},
+		"a host that passes whole":          {route("docs.example.com", "/guide"), false},
+		"a host below a wildcard that does": {route("a.cdn.example.com", "/x"), false},
+		"a rule":                            {exemption(""), true},
+		"one match of a rule":               {exemption("0123456789abcdef"), false},
+	} {
+		_, err := readTable("m", []byte(manifest), c.p)
+		if c.ok != (err == nil) || !c.ok && !errors.Is(err, ErrConflict) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
