@@ -28,6 +28,7 @@ type DaemonOptions struct {
 	StateDir string // "" is the daemon's default
 	AuditLog string // "" is none
 	Resolver string // "" is the host's configuration
+	Policy   string // "" is the usual file, if it is there
 	Log      *slog.Logger
 	Private  bool // for one process, beside the service
 }

@@ -49,6 +49,9 @@ func (a *App) routesCheck(args []string) (int, error) {
 	for _, s := range e.Slots {
 		fmt.Fprintf(a.Stdout, "  %s = %s\n", s.Name, s.Ref)
 	}
+	for _, w := range m.parsed.Warnings() {
+		fmt.Fprintf(a.Stdout, "%s\n", w)
+	}
 	return 0, nil
 }
 
@@ -225,7 +228,7 @@ func (a *App) routesUpdate(args []string) (int, error) {
 	}
 	c := client.New(*socket)
 	defer c.Close()
-	r, err := c.UpdateRoutes(context.Background(), f.Arg(0), api.RoutesRequest{Manifest: m.text, ManifestName: m.name, Tokens: tokens})
+	r, err := c.UpdateRoutes(context.Background(), f.Arg(0), api.RoutesRequest{Manifest: m.text, ManifestName: m.name, Files: m.files, Tokens: tokens})
 	if err != nil {
 		return 0, err
 	}

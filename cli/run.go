@@ -44,7 +44,7 @@ func (a *App) run(args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	r := api.CreateRequest{Name: *name, Manifest: m.text, ManifestName: m.name, Command: f.Args(), Attached: !*detach}
+	r := api.CreateRequest{Name: *name, Manifest: m.text, ManifestName: m.name, Files: m.files, Command: f.Args(), Attached: !*detach}
 	if r.Dir, err = filepath.Abs(*dir); err != nil {
 		return 0, fmt.Errorf("working directory: %w", err)
 	}

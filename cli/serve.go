@@ -19,6 +19,7 @@ func (a *App) daemon(args []string) (int, error) {
 	f.StringVar(&o.StateDir, "state-dir", "", "")
 	f.StringVar(&o.AuditLog, "audit-log", "", "")
 	f.StringVar(&o.Resolver, "resolver", "", "")
+	f.StringVar(&o.Policy, "policy", "", "")
 	var level slog.Level
 	f.TextVar(&level, "log-level", slog.LevelInfo, "")
 	if err := parse(f, args); err != nil {

@@ -91,7 +91,8 @@ const usageRoutes = `Usage: bottled routes check FILE
        bottled routes show --bottle BOTTLE
        bottled routes update --manifest FILE BOTTLE
 
-check     says what is wrong with a manifest, by line. Status 0 or 1.
+check     says what is wrong with a manifest, by line, and what is allowed and worth
+          a second look. Status 0 or 1.
 explain   says whether a request would be allowed, by which route, or why not.
           Status 0 if it is allowed, 1 if not, 2 if the question makes no sense.
 show      prints the effective table of a manifest, or the live one of a bottle.
@@ -156,6 +157,9 @@ SIGTERM and SIGINT end it; bottles go on without it.
   --audit-log FILE   where to write what bottles asked for and got
   --resolver A:P     the DNS server that upstream names are looked up at; default:
                      the host's
+  --policy FILE      what no manifest may ask for, and whose tokens the operator
+                     holds; default /etc/bottled/policy.yaml if it is there. SIGHUP
+                     has it read again; one that is broken changes nothing.
   --log-level LEVEL  debug, info, warn or error; default info
 `
 

@@ -29,7 +29,10 @@ type Options struct {
 	// Resolver is "address:port" of the DNS server that enforcers ask; empty means
 	// the host's configuration.
 	Resolver string
-	Log      *slog.Logger
+	// Policy is the operator's policy file; default [policy.DefaultPath] if it is
+	// there, and [policy.Default] if not. SIGHUP has it read again.
+	Policy string
+	Log    *slog.Logger
 	// Private makes a daemon for one process, beside the service: it has a place of
 	// its own in the run directory, and its bottles end with it.
 	Private bool
@@ -43,6 +46,7 @@ const shutdownTimeout = 5 * time.Second
 type Daemon struct {
 	o       Options
 	manager *bottle.Manager
+	floor   floor
 	audit   *audit.Log // nil where there is no file
 	ready   chan struct{}
 }
@@ -58,7 +62,11 @@ func New(o Options) (*Daemon, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	d := &Daemon{o: o, ready: make(chan struct{})}
+	d := &Daemon{o: o, floor: policyFile(o.Policy), ready: make(chan struct{})}
+	rules, err := d.floor.load()
+	if err != nil {
+		return nil, err
+	}
 	sink := audit.Discard
 	if o.AuditLog != "" {
 		if err := os.MkdirAll(filepath.Dir(o.AuditLog), 0o750); err != nil {
@@ -75,7 +83,7 @@ func New(o Options) (*Daemon, error) {
 		instance = bottle.NewInstance()
 	}
 	manager, err := bottle.NewManager(context.Background(), bottle.Options{
-		Run: o.StateDir, Instance: instance, Resolver: o.Resolver, Log: o.Log, Audit: sink,
+		Run: o.StateDir, Instance: instance, Resolver: o.Resolver, Log: o.Log, Audit: sink, Policy: rules,
 	})
 	if err != nil {
 		return nil, errors.Join(err, d.closeAudit())
@@ -97,6 +105,7 @@ func (d *Daemon) Serve(ctx context.Context) error {
 	server := api.NewServer(d.manager, d.o.Log)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
+	defer d.reloads()()
 	close(d.ready)
 	d.o.Log.Info("serving", "socket", listener.Addr().String())
 	stop := notifyReady(d.o.Log)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/activation"
@@ -52,6 +53,15 @@ func notifyReady(log *slog.Logger) (stop func()) {
 		}
 	}()
 	return func() { close(done) }
+}
+
+// notifyReloading and notifyReloaded stand around a reload (sd_notify(3)).
+func notifyReloading() {
+	_, _ = sd.SdNotify(false, sd.SdNotifyReloading+"\n"+sd.SdNotifyMonotonicUsec())
+}
+
+func notifyReloaded(status string) {
+	_, _ = sd.SdNotify(false, sd.SdNotifyReady+"\nSTATUS="+strings.ReplaceAll(status, "\n", "; "))
 }
 
 func notifyStopping() { _, _ = sd.SdNotify(false, sd.SdNotifyStopping) }

@@ -32,7 +32,7 @@ _bottled() {
 	approve) words="--note --socket $(_bottled_proposals)" ;;
 	deny) words="--reason --socket $(_bottled_proposals)" ;;
 	doctor | version) words="--json --socket" ;;
-	daemon) words="--socket --state-dir --audit-log --resolver --log-level" ;;
+	daemon) words="--socket --state-dir --audit-log --resolver --policy --log-level" ;;
 	completion) words="bash zsh fish" ;;
 	help) words="run exec ls inspect stop routes proposals approve deny mcp doctor daemon completion version" ;;
 	esac

@@ -46,6 +46,7 @@ complete -c bottled -n "__fish_seen_subcommand_from routes" -l method -x -a "GET
 complete -c bottled -n "__fish_seen_subcommand_from routes" -l bottle -x -a "(__bottled_names)" -d "live table of"
 complete -c bottled -n "__fish_seen_subcommand_from daemon" -l state-dir -x -a "(__fish_complete_directories)" -d "state"
 complete -c bottled -n "__fish_seen_subcommand_from daemon" -l audit-log -r -F -d "audit log"
+complete -c bottled -n "__fish_seen_subcommand_from daemon" -l policy -r -F -d "policy of the operator"
 complete -c bottled -n "__fish_seen_subcommand_from daemon" -l log-level -x -a "debug info warn error" -d "least level"
 complete -c bottled -n "__fish_seen_subcommand_from completion" -a "bash zsh fish"
 complete -c bottled -n "__fish_seen_subcommand_from run exec ls inspect stop routes proposals approve deny doctor daemon version" -l socket -r -F -d "socket of the daemon"
