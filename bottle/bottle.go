@@ -26,11 +26,12 @@ type bottle struct {
 	ended chan struct{}    // closed when it is Exited or forgotten
 	lease *lease
 
-	mu    sync.Mutex
-	state State
-	exit  *Exit
-	execs map[string]*execution
-	shown map[uint64]string // digest of each proposal that an operator was shown, by number
+	mu       sync.Mutex
+	state    State
+	exit     *Exit
+	execs    map[string]*execution
+	proposed chan struct{}     // news for preapprove; buffered
+	shown    map[uint64]string // digest of each proposal that an operator was shown, by number
 
 	update sync.Mutex // one change of routes or tokens at a time
 
@@ -47,7 +48,7 @@ func newBottle(m *Manager, r record) *bottle {
 	return &bottle{
 		m: m, record: r, paths: m.paths(r.ID), state: Creating, renewal: make(chan struct{}, 1),
 		asked: make(chan stopRequest, 1), ended: make(chan struct{}),
-		execs: make(map[string]*execution), shown: make(map[uint64]string),
+		execs: make(map[string]*execution), shown: make(map[uint64]string), proposed: make(chan struct{}, 1),
 	}
 }
 

@@ -103,14 +103,22 @@ func (m *Manager) Decide(ctx context.Context, c Caller, ref string, number uint6
 	if err != nil {
 		return err
 	}
-	d := proposal.Decision{
-		ID: t.ID, Digest: t.Digest, State: proposal.Denied, By: "uid " + strconv.FormatUint(uint64(c.UID), 10), Answer: answer,
-	}
-	before := b.grants()
-	live := approve && !t.Proposal.Kind().Relaunch()
+	by := "uid " + strconv.FormatUint(uint64(c.UID), 10)
+	return m.settle(ctx, c, b, t, proposal.Decision{State: verdict(approve), By: by, Answer: answer})
+}
+
+func verdict(approve bool) proposal.State {
 	if approve {
-		d.State = proposal.Approved
+		return proposal.Approved
 	}
+	return proposal.Denied
+}
+
+// settle carries a decision out. The caller holds b.update.
+func (m *Manager) settle(ctx context.Context, c Caller, b *bottle, t proposal.Ticket, d proposal.Decision) error {
+	d.ID, d.Digest = t.ID, t.Digest
+	before := b.grants()
+	live := d.State == proposal.Approved && !t.Proposal.Kind().Relaunch()
 	if live {
 		if err := m.putInForce(ctx, c, b, append(before, t.Proposal)); err != nil {
 			return err
@@ -122,7 +130,7 @@ func (m *Manager) Decide(ctx context.Context, c Caller, ref string, number uint6
 		}
 		return fmt.Errorf("bottle %q: %w", b.record.Name, err)
 	}
-	m.o.Log.Info("proposal decided", "bottle", b.record.ID, "number", number, "state", d.State.String(), "by", c.UID)
+	m.o.Log.Info("proposal decided", "bottle", b.record.ID, "number", t.Number, "state", d.State.String(), "by", d.By)
 	return nil
 }
 

@@ -35,10 +35,17 @@ func (b *bottle) witness(hooks *bpf.Hooks) {
 		defer close(decisions)
 		b.follow(ctx)
 	}()
+	b.news() // what an earlier daemon may not have seen
+	approvals := make(chan struct{})
+	go func() {
+		defer close(approvals)
+		b.preapprove(ctx)
+	}()
 	<-b.ended
 	cancel()
 	<-refusals
 	<-decisions
+	<-approvals
 	if err := hooks.Close(); err != nil {
 		b.m.o.Log.Error("close the hooks of a bottle", "bottle", b.record.ID, "error", err)
 	}
@@ -51,6 +58,9 @@ func (b *bottle) follow(ctx context.Context) {
 	for ctx.Err() == nil {
 		err := b.worker.Events(ctx, func(e audit.Event) {
 			e.Bottle, e.Owner = b.record.ID, owner
+			if e.Kind == audit.Control {
+				b.news()
+			}
 			b.m.o.Audit.Record(e)
 		})
 		if err != nil && !errors.Is(err, context.Canceled) {
