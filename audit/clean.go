@@ -19,7 +19,7 @@ func (e Event) clean() Event {
 	}
 	for _, s := range []*string{
 		(*string)(&e.Kind), &e.Bottle, &e.Owner, &e.RequestID, &e.Protocol, &e.Scheme, &e.SNI,
-		&e.Authority, &e.Method, &e.Reason, &e.Route, &e.Rule, &e.Process.Comm,
+		&e.Authority, &e.Method, &e.Reason, &e.Route, &e.Rule, &e.Where, &e.Fingerprint, &e.Process.Comm,
 	} {
 		*s = cut(*s, maxName)
 	}

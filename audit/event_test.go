@@ -18,7 +18,7 @@ func full() Event {
 		Process: Process{PID: 42, Comm: "curl", UID: 1000}, Protocol: "h2",
 		OriginalDst: netip.MustParseAddrPort("198.18.1.0:443"), Dialled: netip.MustParseAddrPort("203.0.113.1:443"),
 		Scheme: "https", SNI: "api.example.com", Authority: "api.example.com", Method: "GET", Path: PathOf("/v1/x"),
-		Verdict: Allow, Reason: "allowed", Route: "*.example.com", Rule: "r", Detail: "all is well",
+		Verdict: Allow, Reason: "allowed", Route: "*.example.com", Rule: "r", Where: "body", Fingerprint: "f", Detail: "all is well",
 		Status: 200, BytesUp: 1, BytesDown: 2, Duration: time.Second, Injected: true, Scrubbed: 1, Count: 1,
 	}
 }
@@ -71,7 +71,7 @@ func TestNoFieldForSecrets(t *testing.T) {
 		reflect.TypeFor[int](): true, reflect.TypeFor[int64](): true, reflect.TypeFor[uint32](): true, reflect.TypeFor[uint64](): true, reflect.TypeFor[bool](): true,
 	}
 	// Names and codes, each bounded; the type of none says more than that.
-	names := "Bottle Owner RequestID Protocol Scheme SNI Authority Method Reason Route Rule Detail Comm"
+	names := "Bottle Owner RequestID Protocol Scheme SNI Authority Method Reason Route Rule Where Fingerprint Detail Comm"
 	var walk func(t *testing.T, of reflect.Type)
 	walk = func(t *testing.T, of reflect.Type) {
 		for i := range of.NumField() {
@@ -123,7 +123,7 @@ func TestClean(t *testing.T) {
 	long := strings.Repeat("é", 5000)
 	e := Event{
 		Kind: Kind(long), Bottle: long, Owner: long, RequestID: long, Process: Process{Comm: long}, Protocol: long, Scheme: long, SNI: long,
-		Authority: "user:TOK@" + long, Method: long, Path: PathOf("/" + long), Reason: long, Route: long, Rule: long, Detail: long + "\xff",
+		Authority: "user:TOK@" + long, Method: long, Path: PathOf("/" + long), Reason: long, Route: long, Rule: long, Where: long, Fingerprint: long, Detail: long + "\xff",
 	}
 	line, _, err := Head{}.append(nil, e)
 	if err != nil || len(line) > maxLine || strings.Contains(string(line), "TOK") || !utf8.Valid(line) {
@@ -132,7 +132,7 @@ func TestClean(t *testing.T) {
 	worst := strings.Repeat("\x01", maxText)
 	e = Event{
 		Kind: Kind(worst), Bottle: worst, Owner: worst, RequestID: worst, Process: Process{Comm: worst}, Protocol: worst, Scheme: worst, SNI: worst,
-		Authority: worst, Method: worst, Path: PathOf("/" + worst), Reason: worst, Route: worst, Rule: worst, Detail: worst,
+		Authority: worst, Method: worst, Path: PathOf("/" + worst), Reason: worst, Route: worst, Rule: worst, Where: worst, Fingerprint: worst, Detail: worst,
 	}
 	if line, _, _ := (Head{}).append(nil, e); len(line) > maxLine {
 		t.Errorf("a line of %d bytes; maxLine is %d", len(line), maxLine)

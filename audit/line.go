@@ -19,7 +19,7 @@ func (e Event) Line() string {
 	word(&b, e.Bottle)
 	word(&b, string(e.Kind))
 	word(&b, e.Method)
-	word(&b, e.target())
+	word(&b, e.Target())
 	if e.Status != 0 {
 		word(&b, strconv.Itoa(e.Status))
 	}
@@ -35,13 +35,14 @@ func (e Event) Line() string {
 	}
 	if e.Detail != "" {
 		b.WriteString(" – ")
-		b.WriteString(visible(e.Detail))
+		b.WriteString(Visible(e.Detail))
 	}
 	return b.String()
 }
 
-// target is where the bottle wanted to go, as well as it is known.
-func (e Event) target() string {
+// Target is where the bottle wanted to go, as well as it is known. It is what peers
+// sent: show it with [Visible].
+func (e Event) Target() string {
 	switch {
 	case e.Authority != "" && e.Scheme != "":
 		return e.Scheme + "://" + e.Authority + e.Path.String()
@@ -61,12 +62,12 @@ func word(b *strings.Builder, s string) {
 		return
 	}
 	b.WriteByte(' ')
-	b.WriteString(strings.ReplaceAll(visible(s), " ", `\x20`))
+	b.WriteString(strings.ReplaceAll(Visible(s), " ", `\x20`))
 }
 
-// visible escapes every rune of s that is not a graphic one or is a space beside
+// Visible escapes every rune of s that is not a graphic one or is a space beside
 // U+0020, and the backslash, so that the result reads back without doubt.
-func visible(s string) string {
+func Visible(s string) string {
 	var b strings.Builder
 	for _, r := range s {
 		switch {
