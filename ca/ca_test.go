@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
 	"net"
 	"reflect"
 	"strings"
@@ -62,7 +63,7 @@ func TestAuthority(t *testing.T) {
 	if len(c.SubjectKeyId) != 20 || c.SerialNumber.Sign() <= 0 || len(c.SerialNumber.Bytes()) > 20 || c.SerialNumber.Cmp(b.Certificate().SerialNumber) == 0 {
 		t.Errorf("key id %x, serial %v", c.SubjectKeyId, c.SerialNumber)
 	}
-	if c.NotAfter.Sub(time.Now()) > Lifetime || time.Since(c.NotBefore) < backdate {
+	if time.Until(c.NotAfter) > Lifetime || time.Since(c.NotBefore) < backdate {
 		t.Errorf("valid %v to %v", c.NotBefore, c.NotAfter)
 	}
 	if c.PublicKey.(*ecdsa.PublicKey).Equal(b.Certificate().PublicKey) {
@@ -334,7 +335,7 @@ func keyForms(t *testing.T, a *Authority) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	forms := []string{string(d), fmt.Sprintf("%x", d), fmt.Sprintf("%X", d), strings.Trim(fmt.Sprint(d), "[]"), a.key.key().D.String()}
+	forms := []string{string(d), fmt.Sprintf("%x", d), fmt.Sprintf("%X", d), strings.Trim(fmt.Sprint(d), "[]"), new(big.Int).SetBytes(d).String()}
 	return append(forms, string(pem.EncodeToMemory(&pem.Block{Type: "X", Bytes: d}))[20:60])
 }
 

@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -45,7 +44,7 @@ func mustEngine(t testing.TB, o Options) *Engine {
 func goSource(t testing.TB, n int) []byte {
 	var out []byte
 	for _, dir := range []string{"net/http", "go/types", "crypto/x509", "encoding/json", "reflect", "cmd/compile/internal/ssa"} {
-		files, _ := filepath.Glob(filepath.Join(runtime.GOROOT(), "src", dir, "*.go"))
+		files, _ := filepath.Glob(filepath.Join(command(t, "go", "env", "GOROOT"), "src", dir, "*.go"))
 		for _, f := range files {
 			if strings.HasSuffix(f, "_test.go") {
 				continue

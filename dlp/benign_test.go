@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -56,7 +55,7 @@ func tree(t *testing.T, dir string, match *regexp.Regexp, most int, add func(sam
 	}
 }
 
-func command(t *testing.T, name string, arg ...string) string {
+func command(t testing.TB, name string, arg ...string) string {
 	t.Helper()
 	out, err := exec.Command(name, arg...).Output()
 	if err != nil {
@@ -120,7 +119,7 @@ func gitPack(t *testing.T) []byte {
 		return string(out)
 	}
 	git("init", "-q")
-	files, _ := filepath.Glob(filepath.Join(runtime.GOROOT(), "src/net/http/*.go"))
+	files, _ := filepath.Glob(filepath.Join(command(t, "go", "env", "GOROOT"), "src/net/http/*.go"))
 	for _, round := range []string{"", "\n// changed\n"} {
 		for _, f := range files {
 			b, err := os.ReadFile(f)
@@ -149,14 +148,15 @@ func corpus(t *testing.T) []sample {
 	var out []sample
 	add := func(s sample) { out = append(out, s) }
 	cache := command(t, "go", "env", "GOMODCACHE")
-	tree(t, filepath.Join(runtime.GOROOT(), "src"), regexp.MustCompile(`\.go$`), 40<<20, add)
+	root := command(t, "go", "env", "GOROOT")
+	tree(t, filepath.Join(root, "src"), regexp.MustCompile(`\.go$`), 40<<20, add)
 	tree(t, filepath.Join(cache, "golang.org"), regexp.MustCompile(`\.(go|mod|sum|md|yaml)$`), 25<<20, add)
 	tree(t, filepath.Join(cache, "google.golang.org"), regexp.MustCompile(`\.(go|proto|json|md)$`), 10<<20, add)
 	tree(t, filepath.Join(cache, "cache/download"), regexp.MustCompile(`\.(info|mod|list|ziphash)$`), 5<<20, add)
 	tree(t, filepath.Join(cache, "cache/download"), regexp.MustCompile(`\.zip$`), 15<<20, add)
 	npm := command(t, "npm", "root", "-g")
 	tree(t, npm, regexp.MustCompile(`\.(js|cjs|mjs|json|md|ts)$`), 20<<20, add)
-	tree(t, runtime.GOROOT(), regexp.MustCompile(`\.(png|jpe?g|gif|svg|ico|wasm|gz)$`), 10<<20, add)
+	tree(t, root, regexp.MustCompile(`\.(png|jpe?g|gif|svg|ico|wasm|gz)$`), 10<<20, add)
 	add(sample{"package-lock.json", lockFile(3000), BodyOptions{Type: "application/json"}})
 	add(sample{"protobuf", protobuf(3 << 20), BodyOptions{Type: "application/grpc"}})
 	add(sample{"git push", gitPack(t), BodyOptions{Type: "application/x-git-receive-pack-request"}})

@@ -12,6 +12,7 @@ import (
 // net/http's own wiring for one reason: that one fills in Request.TLS for every
 // request, and its absence is the only sign that :scheme said http.
 func (s *Server) configureHTTP2() error {
+	//lint:ignore SA1019 net/http's own wiring hides what the comment above says
 	if err := http2.ConfigureServer(s.http, &http2.Server{MaxConcurrentStreams: s.cfg.Limits.Streams}); err != nil {
 		return err
 	}

@@ -32,10 +32,6 @@ type renderedDLP struct {
 	Exempt []string `json:"exempt,omitempty"`
 }
 
-type renderedFile struct {
-	Routes []renderedRoute `json:"routes"`
-}
-
 // Render writes the routes file that the enforcer loads: JSON, one route a line,
 // so that a diff shows what changed. No token, no variable of the host and no
 // path of the host is in it. It refuses what [Parse] would not take.

@@ -56,7 +56,7 @@ func (h *Host) addJava(l *Layer, system *roots, ca *x509.Certificate, lookup fun
 	}
 	store, err := pkcs12.Passwordless.EncodeTrustStoreEntries(entries, "")
 	if err != nil {
-		return fmt.Errorf("Java trust store: %w", err)
+		return fmt.Errorf("the trust store of Java: %w", err)
 	}
 	for _, name := range stores {
 		l.Files[name] = store
