@@ -22,6 +22,7 @@ func (e *enforcer) control(l net.Listener) error {
 	mux.HandleFunc("PUT /table", e.serveTable)
 	mux.HandleFunc("PUT /tokens", e.serveTokens)
 	mux.HandleFunc("GET /events", e.serveEvents)
+	mux.HandleFunc("GET /idle", e.serveIdle)
 	mux.HandleFunc("GET /proposals", e.supervisor.serveProposals)
 	mux.HandleFunc("POST /decision", e.supervisor.serveDecision)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, MaxHeaderBytes: 4 << 10}
@@ -67,10 +68,10 @@ func peerUID(c net.Conn) (uint32, error) {
 }
 
 func (e *enforcer) serveStats(w http.ResponseWriter, _ *http.Request) {
-	t := e.table()
+	t, s := e.table(), e.proxy.Stats()
 	reply(w, Stats{
 		PID: os.Getpid(), Generation: t.Generation(), Routes: len(t.Routes()),
-		Connections: int64(e.proxy.Stats().Open), Dropped: e.events.Dropped(),
+		Connections: s.Open, Accepted: s.Accepted, Dropped: e.events.Dropped(),
 	})
 }
 
@@ -112,6 +113,7 @@ func (e *enforcer) serveEvents(w http.ResponseWriter, r *http.Request) {
 	flush := http.NewResponseController(w)
 	encoder := json.NewEncoder(w)
 	_ = flush.Flush()
+	unflushed := int64(0)
 	for {
 		select {
 		case <-r.Context().Done():
@@ -120,11 +122,35 @@ func (e *enforcer) serveEvents(w http.ResponseWriter, r *http.Request) {
 			if encoder.Encode(event) != nil {
 				return
 			}
-			if len(e.events.queue) == 0 && flush.Flush() != nil {
+			unflushed++
+			if len(e.events.queue) > 0 {
+				continue
+			}
+			if flush.Flush() != nil {
 				return
 			}
+			e.events.unread.Add(-unflushed)
+			unflushed = 0
 		}
 	}
+}
+
+// idleInterval is how often serveIdle looks.
+const idleInterval = 2 * time.Millisecond
+
+// serveIdle answers once no connection is open and every event is on its way to
+// the daemon, or the caller has gone.
+func (e *enforcer) serveIdle(w http.ResponseWriter, r *http.Request) {
+	look := time.NewTicker(idleInterval)
+	defer look.Stop()
+	for e.proxy.Stats().Open > 0 || e.events.unread.Load() > 0 {
+		select {
+		case <-r.Context().Done():
+			return
+		case <-look.C:
+		}
+	}
+	w.WriteHeader(http.StatusOK)
 }
 
 func reply(w http.ResponseWriter, v any) {

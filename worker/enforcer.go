@@ -65,7 +65,7 @@ func newEnforcer(h Handoff, s *sockets, roots *x509.CertPool) (*enforcer, error)
 	e.live.Store(&live{table: table, tokens: held})
 	e.supervisor = newSupervisor(e)
 	names := dns.NewPool()
-	e.dns = dns.NewServer(names, nil)
+	e.dns = dns.NewServer(names, newQueries(e.events, processes).observe)
 	e.proxy, err = proxy.New(proxy.Config{
 		Table:       table,
 		CA:          authority,

@@ -1,7 +1,7 @@
 package worker
 
 import (
-	"sync"
+	"sync/atomic"
 
 	"bottled/audit"
 )
@@ -13,28 +13,23 @@ const queueLength = 4096
 // events is a bounded queue of audit events with one reader. It never makes the
 // recorder wait: what finds it full is dropped and counted.
 type events struct {
-	queue chan audit.Event
-
-	mu      sync.Mutex
-	dropped uint64
+	queue   chan audit.Event
+	unread  atomic.Int64 // recorded and not yet on their way to the daemon
+	dropped atomic.Uint64
 }
 
 func newEvents() *events { return &events{queue: make(chan audit.Event, queueLength)} }
 
 // Record implements [audit.Sink].
 func (e *events) Record(event audit.Event) {
+	e.unread.Add(1)
 	select {
 	case e.queue <- event:
 	default:
-		e.mu.Lock()
-		e.dropped++
-		e.mu.Unlock()
+		e.unread.Add(-1)
+		e.dropped.Add(1)
 	}
 }
 
 // Dropped is how many events were lost since the worker began.
-func (e *events) Dropped() uint64 {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.dropped
-}
+func (e *events) Dropped() uint64 { return e.dropped.Load() }

@@ -86,7 +86,8 @@ type Stats struct {
 	PID         int    `json:"pid"`
 	Generation  uint64 `json:"generation"`
 	Routes      int    `json:"routes"`
-	Connections int64  `json:"connections"`
+	Connections int64  `json:"connections"`    // open now
+	Accepted    int64  `json:"accepted"`       // connections since it began
 	Dropped     uint64 `json:"dropped_events"` // audit events that found the queue full
 }
 
@@ -95,6 +96,12 @@ func (w *Worker) Stats(ctx context.Context) (Stats, error) {
 	var s Stats
 	err := w.do(ctx, http.MethodGet, "/stats", nil, func(body io.Reader) error { return json.NewDecoder(body).Decode(&s) })
 	return s, err
+}
+
+// Idle returns nil once no connection of the bottle is open and every event was
+// sent to whoever reads [Worker.Events].
+func (w *Worker) Idle(ctx context.Context) error {
+	return w.do(ctx, http.MethodGet, "/idle", nil, nil)
 }
 
 // Allowlist returns the live route table as /allowlist shows it.
