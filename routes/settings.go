@@ -65,7 +65,7 @@ func parseBottlePath(s string) (string, error) {
 	case !path.IsAbs(abs) || len(s) > 4095:
 		return "", fmt.Errorf("the path %q is not absolute: write /NAME or ~/NAME", clip(s))
 	case path.Clean(abs) != strings.TrimSuffix(abs, "/"):
-		return "", fmt.Errorf("the path %q is not in its plain form, or is the whole tree: name one directory or file below it, without \".\" and \"..\" in it", clip(s))
+		return "", fmt.Errorf("the path %q is not in its plain form, or is the whole tree: name one directory or file below it, without . and .. in it", clip(s))
 	}
 	return strings.TrimSuffix(s, "/"), nil
 }
