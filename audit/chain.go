@@ -32,7 +32,7 @@ func (h *Hash) UnmarshalText(b []byte) error {
 
 // maxLine bounds a line, in bytes: every string at its bound with each byte
 // escaped to six, and the numbers.
-const maxLine = 6*(13*maxName+2*maxText) + 1024
+const maxLine = 6*(15*maxName+2*maxText) + 1024
 
 // link is a line: an event, its number and the hash of the line before.
 type link struct {
