@@ -27,10 +27,21 @@ const (
 )
 
 // Enforcer assembles the filter of an enforcer: all that [Program] refuses, any
-// other program or process, and all of bpf(2) but looking something up.
+// other program or process, new Unix sockets, behind which the host's services are,
+// and all of bpf(2) but looking something up. Sockets that it was given stay usable.
 func Enforcer() ([]bpf.RawInstruction, error) {
-	table := slices.DeleteFunc(rules(Options{}), func(r rule) bool { return r.number == unix.SYS_BPF })
-	table = append(table, rule{unix.SYS_BPF, "bpf", oneOf(0, bpfMapLookup, bpfObjectInfoByFD)})
+	own := []rule{
+		{unix.SYS_BPF, "bpf", oneOf(0, bpfMapLookup, bpfObjectInfoByFD)},
+		{unix.SYS_SOCKET, "socket", append([]bpf.Instruction{
+			argument(0),
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.AF_UNIX, SkipFalse: 1},
+			refuse(unix.EAFNOSUPPORT),
+		}, socketBody()...)},
+	}
+	table := slices.DeleteFunc(rules(Options{}), func(r rule) bool {
+		return slices.ContainsFunc(own, func(o rule) bool { return o.number == r.number })
+	})
+	table = append(table, own...)
 	for _, c := range alone {
 		if !slices.ContainsFunc(table, func(r rule) bool { return r.number == c.number }) {
 			table = append(table, rule{c.number, c.name, always(unix.EPERM)})

@@ -16,6 +16,11 @@ func answer(t *testing.T, o Options, arch, number uint32, args ...uint32) uint32
 	if err != nil {
 		t.Fatal(err)
 	}
+	return run(t, raw, arch, number, args...)
+}
+
+func run(t *testing.T, raw []bpf.RawInstruction, arch, number uint32, args ...uint32) uint32 {
+	t.Helper()
 	insts, ok := bpf.Disassemble(raw)
 	if !ok {
 		t.Fatal("the filter does not disassemble")
