@@ -22,9 +22,11 @@ type bottle struct {
 	worker *worker.Worker
 	init   *overseen // first process of the bottle
 
-	asked chan stopRequest // to the overseer; buffered, the first counts
-	ended chan struct{}    // closed when it is Exited or forgotten
-	lease *lease
+	asked     chan stopRequest // to the overseer; buffered, the first counts
+	released  chan struct{}    // closed when nothing of it is left on the host
+	witnessed chan struct{}    // closed when all that its walls had to report is on record
+	ended     chan struct{}    // closed when it is Exited or forgotten
+	lease     *lease
 
 	mu       sync.Mutex
 	state    State
@@ -48,6 +50,7 @@ func newBottle(m *Manager, r record) *bottle {
 	return &bottle{
 		m: m, record: r, paths: m.paths(r.ID), state: Creating, renewal: make(chan struct{}, 1),
 		asked: make(chan stopRequest, 1), ended: make(chan struct{}),
+		released: make(chan struct{}), witnessed: make(chan struct{}),
 		execs: make(map[string]*execution), shown: make(map[uint64]string), proposed: make(chan struct{}, 1),
 	}
 }
@@ -109,10 +112,13 @@ func (b *bottle) supervise() {
 		exit = b.terminate(r)
 	}
 	b.setState(Stopping, nil)
+	b.lastWords()
 	if err := b.m.release(b.paths); err != nil {
 		b.m.o.Log.Error("cannot release a bottle; the next start tries again", "bottle", b.record.ID, "error", err)
 	}
+	close(b.released)
 	<-b.init.done() // killed with its group; reaps the child
+	<-b.witnessed
 	b.setState(Exited, &exit)
 	close(b.ended)
 	b.m.o.Log.Info("bottle ended", "bottle", b.record.ID, "name", b.record.Name, "owner", b.record.Owner, "code", exit.Code, "reason", exit.Reason)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"time"
 
 	"bottled/audit"
 	"bottled/bpf"
@@ -36,12 +37,17 @@ func (m *Manager) Create(ctx context.Context, c Caller, o CreateOptions) (Info, 
 	if err := m.add(c, b); err != nil {
 		return Info{}, err
 	}
+	began := time.Now()
 	s := &start{m: m, b: b, plan: plan, stdio: o.Stdio, net: netns.Default()}
 	if s.tokens, err = m.tokens(ctx, c.subject(), plan.table, o.Tokens); err == nil {
 		err = s.run(ctx)
 	}
 	if err != nil {
 		m.remove(b)
+		m.o.Audit.Record(audit.Event{
+			Time: now(), Kind: audit.Control, Owner: strconv.FormatUint(uint64(c.UID), 10),
+			Reason: ReasonFailed, Duration: time.Since(began),
+		})
 		return Info{}, fmt.Errorf("bottle %q: %w", b.record.Name, err)
 	}
 	b.setTerms(plan.table, s.tokens)
@@ -55,7 +61,7 @@ func (m *Manager) Create(ctx context.Context, c Caller, o CreateOptions) (Info, 
 	m.o.Log.Info("bottle started", "bottle", b.record.ID, "name", b.record.Name, "owner", c.UID, "pid", b.record.Init.PID)
 	m.o.Audit.Record(audit.Event{
 		Time: now(), Kind: audit.Control, Bottle: b.record.ID, Owner: strconv.FormatUint(uint64(c.UID), 10),
-		Generation: b.record.Generation, Verdict: audit.Allow, Reason: "bottle-started",
+		Generation: b.record.Generation, Verdict: audit.Allow, Reason: ReasonStarted, Duration: time.Since(began),
 	})
 	return b.Info(), nil
 }
@@ -231,6 +237,7 @@ func (s *start) handOver() error {
 		CA:         handover.Reveal(),
 		Tokens:     tokens,
 		Expires:    expires,
+		DLP:        s.plan.table.manifest.DLP,
 		UpstreamCA: s.plan.upstreamCA,
 		Resolver:   s.m.o.Resolver,
 		Own:        s.net.Addresses(),

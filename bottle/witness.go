@@ -11,6 +11,7 @@ import (
 
 	"bottled/audit"
 	"bottled/bpf"
+	"bottled/cgroup"
 )
 
 // retryEvents is how long to wait before asking a worker for its events again: it
@@ -41,13 +42,54 @@ func (b *bottle) witness(hooks *bpf.Hooks) {
 		defer close(approvals)
 		b.preapprove(ctx)
 	}()
-	<-b.ended
+	released := false
+	select {
+	case <-b.ended: // forgotten
+	case <-b.released:
+		released = true
+		select { // the enforcer's last events are in the socket that it left behind
+		case <-decisions:
+		case <-time.After(lastWordsTime):
+		}
+	}
 	cancel()
 	<-refusals
 	<-decisions
 	<-approvals
+	if released {
+		b.m.o.Audit.Record(audit.Event{
+			Time: now(), Kind: audit.Control, Bottle: b.record.ID, Owner: strconv.FormatUint(uint64(b.record.Owner), 10),
+			Generation: b.Info().Generation, Verdict: audit.Allow, Reason: ReasonEnded,
+		})
+	}
+	close(b.witnessed)
 	if err := hooks.Close(); err != nil {
 		b.m.o.Log.Error("close the hooks of a bottle", "bottle", b.record.ID, "error", err)
+	}
+}
+
+// Reasons of the events that begin and end the account of a bottle.
+const (
+	ReasonStarted = "bottle-started" // its Duration is how long the start took
+	ReasonFailed  = "bottle-failed"  // a start that came to nothing
+	ReasonEnded   = "bottle-ended"   // the last event of a bottle
+)
+
+// lastWordsTime bounds how long the end of a bottle waits for its last events.
+const lastWordsTime = 500 * time.Millisecond
+
+// lastWords ends the bottle's processes and waits until its enforcer, which is about
+// to go, has told what it decided: a short command is over before its refusal is read.
+func (b *bottle) lastWords() {
+	ctx, cancel := context.WithTimeout(context.Background(), lastWordsTime)
+	defer cancel()
+	group, err := cgroup.Open(b.paths.inside())
+	if err != nil {
+		return // nothing is left; release says what is wrong if something is
+	}
+	defer group.Close()
+	if group.Kill(ctx) == nil {
+		_ = b.worker.Idle(ctx) // one that does not answer has nothing to say
 	}
 }
 
