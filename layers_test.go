@@ -17,6 +17,7 @@ var layers = [][]string{
 	{"api"},
 	{"bottle"},
 	{"worker"},
+	{"screen"},
 	{"proxy", "mcp"},
 	{"dns", "launch", "trust", "policy", "proposal"},
 	{"netns", "bpf", "cgroup"},

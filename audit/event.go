@@ -60,11 +60,10 @@ type Event struct {
 	Reason  string  `json:"reason,omitempty"` // a stable code, such as "host-not-allowed"
 	Route   string  `json:"route,omitempty"`  // the host pattern of the route that decided
 	Rule    string  `json:"rule,omitempty"`   // id of a DLP rule that found something
-
-	Where       string `json:"where,omitempty"`       // the part of the request that it was found in
-	Fingerprint string `json:"fingerprint,omitempty"` // of what it found: the same for the same, and nothing else
-
 	Detail  string  `json:"detail,omitempty"` // for a person; made of the fields above, never of a header, body or error of a peer
+
+	Where       string `json:"where,omitempty"`       // the part of the request that Rule found something in
+	Fingerprint string `json:"fingerprint,omitempty"` // of what it found: the same for the same match, and nothing else
 
 	Status    int           `json:"status,omitempty"` // of the HTTP response that the bottle got
 	BytesUp   int64         `json:"bytes_up,omitempty"`

@@ -58,6 +58,7 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 			x.event.Verdict, x.event.Reason = audit.Deny, "internal-error"
 		}
 		x.event.Duration = time.Since(start)
+		x.endScan()
 		x.record()
 		if fault != nil {
 			panic(http.ErrAbortHandler) // net/http closes the connection and prints nothing
@@ -99,6 +100,13 @@ func (x *exchange) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x.forward(w, r.WithContext(ctx))
+}
+
+// endScan ends the scan and notes what it found.
+func (x *exchange) endScan() {
+	if x.scan != nil {
+		found(&x.event, x.scan.Close()...)
+	}
 }
 
 func (x *exchange) record() {

@@ -25,7 +25,7 @@ func (x *exchange) prepare(w http.ResponseWriter, r *http.Request) (*http.Reques
 	if x.s.cfg.Scanner != nil {
 		scan, blocked := x.s.cfg.Scanner.Scan(x.query, x.decision.Route, r.Header)
 		if blocked != nil {
-			x.event.Rule = blocked.Rule
+			found(&x.event, blocked.Finding)
 			return nil, reasonBlocked.because(blocked.Detail), false
 		}
 		x.scan = scan
@@ -74,10 +74,8 @@ func (x *exchange) settle(w http.ResponseWriter, writer *responseWriter) {
 	x.event.BytesDown = writer.written
 	if x.body != nil {
 		x.event.BytesUp = x.body.sent.Load()
-		if b := x.body.blocked(); b != nil {
-			x.event.Rule = b.Rule
-		}
 	}
+	x.endScan()
 	switch {
 	case x.why == nil:
 	case x.why.status >= http.StatusInternalServerError:
@@ -111,7 +109,7 @@ func cause(ctx context.Context, err error) error {
 // attachBody puts the client's body, and those of its trailers that may pass,
 // on out.
 func (x *exchange) attachBody(out, r *http.Request) {
-	body := &requestBody{x: x, src: r.Body}
+	var trailer func() http.Header
 	if strings.ToLower(r.Header.Get("Expect")) == "100-continue" {
 		// To keep the connection, the transport would send the body even to an
 		// upstream that refused it, and the client would be told to go on.
@@ -121,7 +119,7 @@ func (x *exchange) attachBody(out, r *http.Request) {
 	}
 	if len(r.Trailer) > 0 {
 		out.Trailer = cleanTrailer(r.Trailer, x.ownField()...)
-		body.trailer = func() http.Header {
+		trailer = func() http.Header {
 			for name, values := range cleanTrailer(r.Trailer, x.ownField()...) {
 				if _, announced := out.Trailer[name]; announced {
 					out.Trailer[name] = values
@@ -130,7 +128,8 @@ func (x *exchange) attachBody(out, r *http.Request) {
 			return out.Trailer
 		}
 	}
-	out.Body, x.body = body, body
+	x.body = x.newRequestBody(r.Body, r.ContentLength, trailer)
+	out.Body = x.body
 }
 
 func (x *exchange) ownField() []string {

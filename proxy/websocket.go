@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 
+	"bottled/audit"
 	"bottled/proxy/frame"
 )
 
@@ -169,7 +170,7 @@ func (x *exchange) inspectFrames() func(frame.Opcode, bool, []byte) error {
 	}
 	return func(op frame.Opcode, last bool, p []byte) error {
 		if blocked := x.scan.Frame(byte(op), last, p); blocked != nil {
-			x.event.Rule = blocked.Rule
+			x.event.Verdict, x.event.Reason = audit.Deny, reasonBlocked.code
 			return blocked
 		}
 		return nil

@@ -15,9 +15,11 @@ import (
 	"bottled/audit"
 	"bottled/bpf"
 	"bottled/ca"
+	"bottled/dlp"
 	"bottled/dns"
 	"bottled/proxy"
 	"bottled/routes"
+	"bottled/screen"
 	"bottled/secret"
 )
 
@@ -27,6 +29,7 @@ type enforcer struct {
 	dns        *dns.Server
 	events     *events
 	supervisor *supervisor
+	screen     *screen.Screen
 
 	updating sync.Mutex // one update at a time
 	live     atomic.Pointer[live]
@@ -61,8 +64,8 @@ func newEnforcer(h Handoff, s *sockets, roots *x509.CertPool) (*enforcer, error)
 	if err != nil {
 		return nil, fmt.Errorf("worker: %w", err)
 	}
-	e := &enforcer{events: newEvents()}
-	e.live.Store(&live{table: table, tokens: held})
+	e := &enforcer{events: newEvents(), screen: screen.New(h.DLP, dlp.Limits{})}
+	e.use(&live{table: table, tokens: held})
 	e.supervisor = newSupervisor(e)
 	names := dns.NewPool()
 	e.dns = dns.NewServer(names, newQueries(e.events, processes).observe)
@@ -76,6 +79,7 @@ func newEnforcer(h Handoff, s *sockets, roots *x509.CertPool) (*enforcer, error)
 		Names:       names.Name,
 		Process:     processes,
 		Audit:       e.events,
+		Scanner:     e.screen,
 		Magic:       e.supervisor.handler(),
 		Bottle:      h.Bottle,
 		Owner:       h.Owner,
@@ -84,6 +88,13 @@ func newEnforcer(h Handoff, s *sockets, roots *x509.CertPool) (*enforcer, error)
 		return nil, fmt.Errorf("worker: %w", err)
 	}
 	return e, nil
+}
+
+// use puts a table and its tokens in force: the tokens are looked for in what leaves
+// before any can be injected.
+func (e *enforcer) use(l *live) {
+	e.screen.Use(l.table, l.tokens.values())
+	e.live.Store(l)
 }
 
 // credential returns the token of a slot of the table of that generation. The same
@@ -127,7 +138,7 @@ func (e *enforcer) update(u Update) error {
 	}
 	// Requests that the old table judged still ask for its slots while the new one's
 	// begin, so for a while there are both.
-	e.live.Store(&live{table: table, tokens: held, before: old.tokens})
+	e.use(&live{table: table, tokens: held, before: old.tokens})
 	e.proxy.Swap(table)
 	return nil
 }
@@ -148,7 +159,7 @@ func (e *enforcer) renew(r Renewal) error {
 	if l.tokens, err = l.tokens.with(fresh); err != nil {
 		return err
 	}
-	e.live.Store(&l)
+	e.use(&l)
 	return nil
 }
 

@@ -11,12 +11,14 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"bottled/routes"
 )
 
 // handoffVersion is raised whenever the meaning of a [Handoff] changes. A worker
 // is always the same binary as the daemon that starts it, so a difference is a
 // bug and refused.
-const handoffVersion = 2
+const handoffVersion = 3
 
 // maxHandoff bounds the encoded handoff: the largest manifest gives a routes file
 // of a few MiB.
@@ -33,6 +35,7 @@ type Handoff struct {
 	CA         []byte            `json:"ca"`     // as ca.Authority.Marshal gives it
 	Tokens     map[string]string `json:"tokens"` // by slot
 	Expires    Expiries          `json:"expires,omitempty"`
+	DLP        routes.DLP        `json:"dlp"`                   // how the bottle is scanned where a route does not say
 	UpstreamCA []byte            `json:"upstream_ca,omitempty"` // PEM, beside the system's roots
 	Resolver   string            `json:"resolver,omitempty"`    // "address:port"; empty: the host's configuration
 	Own        []netip.Addr      `json:"own"`                   // the bottle's own addresses: never an original destination

@@ -52,6 +52,15 @@ func (t tokens) get(slot string, now time.Time) (secret.Token, bool) {
 	return h.token, true
 }
 
+// values are all tokens by slot, those that have expired too.
+func (t tokens) values() map[string]secret.Token {
+	all := make(map[string]secret.Token, len(t.bySlot))
+	for slot, h := range t.bySlot {
+		all[slot] = h.token
+	}
+	return all
+}
+
 // with returns t with the fresh values in their places, which have to be there.
 func (t tokens) with(fresh tokens) (tokens, error) {
 	all := tokens{t.generation, maps.Clone(t.bySlot)}

@@ -4,6 +4,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"bottled/dlp"
+	"bottled/routes"
+	"bottled/screen"
 )
 
 var noon = time.Date(2030, 1, 1, 12, 0, 0, 0, time.UTC)
@@ -90,7 +94,7 @@ func TestASlotIsOfOneTable(t *testing.T) {
 }
 
 func TestARenewalIsForTheTableInForce(t *testing.T) {
-	e := new(enforcer)
+	e := &enforcer{screen: screen.New(routes.DLP{}, dlp.Limits{})}
 	e.live.Store(&live{tokens: hold(t, 8, map[string]string{"A": "old"}, Expiries{"A": noon})})
 	for _, r := range []Renewal{
 		{Generation: 7, Tokens: map[string]string{"A": "new"}},
