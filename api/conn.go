@@ -45,7 +45,7 @@ func (c *conn) Read(b []byte) (int, error) {
 	if oobn > 0 || flags&unix.MSG_CTRUNC != 0 {
 		c.collect(c.oob[:oobn], flags&unix.MSG_CTRUNC != 0)
 	}
-	return n, err
+	return max(n, 0), err // recvmsg's -1 is no count, and bufio panics on it
 }
 
 func (c *conn) collect(oob []byte, truncated bool) {
