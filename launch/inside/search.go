@@ -34,11 +34,18 @@ func search(argv, env []string, execute func(path string, argv []string) error) 
 			failure = err
 			break
 		}
-		if !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENOTDIR) {
+		if !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENOTDIR) && (path == name || found(path)) {
 			failure = err // found, but not for us; another directory may have a better one
 		}
 	}
 	return fmt.Errorf("%s: %w", name, failure)
+}
+
+// found tells a file that may not be executed from a directory of the PATH that may
+// not be looked into, such as one of root's, where no shell finds anything either.
+func found(path string) bool {
+	var st unix.Stat_t
+	return unix.Stat(path, &st) == nil
 }
 
 func executable(path string) error {
