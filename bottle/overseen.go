@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -81,12 +82,23 @@ const (
 	pidfdInfoExit = 1 << 3     // PIDFD_INFO_EXIT, since 6.15
 )
 
-// adoptedStatus asks how a process ended that somebody else reaped. Older kernels
+// reapTime is how long the host's init may take to reap a process: only then the
+// kernel tells how it ended.
+const reapTime = 2 * time.Second
+
+// adoptedStatus asks how a process ended that somebody else reaps. Older kernels
 // do not tell. A bottle's init ends with its command's status, 128+n for signal n.
 func adoptedStatus(pidfd int) Exit {
-	info := pidfdInfo{mask: pidfdInfoExit}
-	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(pidfd), pidfdGetInfo, uintptr(unsafe.Pointer(&info)))
-	runtime.KeepAlive(&info)
+	var info pidfdInfo
+	var errno syscall.Errno
+	for end := time.Now().Add(reapTime); errno == 0 && info.mask&pidfdInfoExit == 0 && time.Now().Before(end); {
+		info = pidfdInfo{mask: pidfdInfoExit}
+		_, _, errno = unix.Syscall(unix.SYS_IOCTL, uintptr(pidfd), pidfdGetInfo, uintptr(unsafe.Pointer(&info)))
+		runtime.KeepAlive(&info)
+		if errno == 0 && info.mask&pidfdInfoExit == 0 {
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
 	status := syscall.WaitStatus(info.exitCode)
 	switch {
 	case errno != 0 || info.mask&pidfdInfoExit == 0:
