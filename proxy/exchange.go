@@ -86,7 +86,7 @@ func (x *exchange) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
-	x.cancel = cancel
+	x.ctx, x.cancel = ctx, cancel
 	still := func(t *routes.Table) bool { return t.Decide(x.query).Allowed() }
 	line, ok := x.s.hold(x.table, still, func() { cancel(errCut) })
 	if !ok {
@@ -96,10 +96,10 @@ func (x *exchange) serve(w http.ResponseWriter, r *http.Request) {
 	defer x.s.live.remove(line)
 	x.event.Verdict = audit.Allow
 	if x.upgrading(r) {
-		x.serveWebSocket(w, r.WithContext(ctx))
+		x.serveWebSocket(w, r)
 		return
 	}
-	x.forward(w, r.WithContext(ctx))
+	x.forward(w, r)
 }
 
 // endScan ends the scan and notes what it found.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/http/httptrace"
 	"strings"
 
 	"bottled/audit"
@@ -41,12 +40,7 @@ func (x *exchange) prepare(w http.ResponseWriter, r *http.Request) (*http.Reques
 	}
 	x.idle = newIdle(x.s.cfg.Limits.BodyIdle, func() { x.cancel(errIdle) })
 	x.interim = &interim{x: x, w: w}
-	ctx := context.WithValue(r.Context(), permitKey{}, &permit{x.query.Authority, x.decision.Route.AllowPrivate})
-	ctx = context.WithValue(ctx, exchangeKey{}, x)
-	x.ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		Got1xxResponse: x.interim.got,
-		GotConn:        func(info httptrace.GotConnInfo) { x.event.Dialled = addrPort(info.Conn.RemoteAddr()) },
-	})
+	x.ctx = context.WithValue(x.ctx, exchangeKey{}, x)
 	return out.WithContext(x.ctx), reason{}, true
 }
 

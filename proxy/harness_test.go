@@ -49,7 +49,7 @@ var (
 // Names resolve as resolve says, by default to a public address; what would be
 // dialled there goes to the upstream that has the port and is recorded.
 type world struct {
-	t         *testing.T
+	t         testing.TB
 	server    *proxy.Server
 	authority *upstreamtest.Authority
 	bottleCA  *ca.Authority
@@ -68,7 +68,7 @@ type world struct {
 
 type option func(*world, *proxy.Config)
 
-func newWorld(t *testing.T, routesJSON string, options ...option) *world {
+func newWorld(t testing.TB, routesJSON string, options ...option) *world {
 	t.Helper()
 	w := &world{
 		t: t, names: map[netip.Addr]routes.Host{}, resolve: map[string][]netip.Addr{}, ports: map[uint16]string{},

@@ -2,9 +2,12 @@ package proxy
 
 import (
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 
 	"github.com/elazarl/goproxy"
+
+	"bottled/proxy/h1"
 )
 
 type exchangeKey struct{}
@@ -57,9 +60,23 @@ func (x *exchange) send(r *http.Request) (*http.Response, error) {
 		x.event.Injected = true
 		x.s.count.injected.Add(1)
 	}
-	resp, err := x.s.pools.get(x.decision.Route.AllowPrivate).RoundTrip(r)
+	resp, err := x.ask(r)
 	x.interim.end()
 	return resp, err
+}
+
+// ask gets the response. A client that speaks HTTP/1.1 gets its upstream over
+// HTTP/1.1, as it would alone; the plainest of its requests take the short way.
+func (x *exchange) ask(r *http.Request) (resp *http.Response, err error) {
+	pool := x.s.pools.get(x.decision.Route.AllowPrivate)
+	if x.event.Protocol == "h1" && h1.Takes(r) {
+		resp, x.event.Dialled, err = pool.plain.RoundTrip(r, x.interim.got)
+		return resp, err
+	}
+	return pool.full.RoundTrip(r.WithContext(httptrace.WithClientTrace(x.ctx, &httptrace.ClientTrace{
+		Got1xxResponse: x.interim.got,
+		GotConn:        func(info httptrace.GotConnInfo) { x.event.Dialled = addrPort(info.Conn.RemoteAddr()) },
+	})))
 }
 
 // fail keeps the first reason why there is no response from the upstream.

@@ -51,7 +51,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg, handoff: newHandoff(), listeners: map[net.Listener]struct{}{}, open: map[*flow]bool{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.gate = gate.New(cfg.Resolver, cfg.Dial, cfg.HostAddrs, cfg.Limits.Dial)
-	s.pools = pools{byRange: map[string]*http.Transport{}, make: s.newTransport}
+	s.pools = pools{byRange: map[string]*pool{}, make: s.newPool}
 	s.pipeline = s.newPipeline()
 	s.tls = s.newTLS()
 	s.use(cfg.Table)

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"bottled/proxy/gate"
-	"bottled/routes"
+	"bottled/proxy/h1"
 )
 
 var (
@@ -26,12 +26,22 @@ var (
 // route of that host.
 type pools struct {
 	mu      sync.Mutex
-	byRange map[string]*http.Transport
-	make    func() *http.Transport
+	byRange map[string]*pool
+	make    func() *pool
 }
 
-func (p *pools) get(private []netip.Prefix) *http.Transport {
-	key := fmt.Sprint(private)
+// pool is one set of connections: those of the plainest requests, and those of all
+// others.
+type pool struct {
+	plain *h1.Pool
+	full  *http.Transport
+}
+
+func (p *pools) get(private []netip.Prefix) *pool {
+	key := ""
+	if len(private) > 0 {
+		key = fmt.Sprint(private)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	t := p.byRange[key]
@@ -47,53 +57,58 @@ func (p *pools) reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, t := range p.byRange {
-		t.CloseIdleConnections()
+		t.plain.Close()
+		t.full.CloseIdleConnections()
 	}
 	clear(p.byRange)
 }
 
-// newTransport returns a pool of upstream connections. It never asks the
-// environment for a proxy, never follows a redirect, never decodes a body, and
-// dials through the gate only.
-func (s *Server) newTransport() *http.Transport {
+// Bounds of a pool: how many idle upstream connections are kept, and for how long.
+const (
+	maxIdle        = 512
+	maxIdlePerHost = 128
+	idleTimeout    = 90 * time.Second
+)
+
+// newPool returns a pool of upstream connections. It never asks the environment for a
+// proxy, never follows a redirect, never decodes a body, and dials through the gate
+// only.
+func (s *Server) newPool() *pool {
 	l := s.cfg.Limits
-	return &http.Transport{
+	verify := &tls.Config{RootCAs: s.cfg.Roots, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(256)}
+	plain := h1.New(h1.Options{
+		Dial: s.dial, TLS: verify, HandshakeTimeout: l.UpstreamHandshake, ResponseTimeout: l.UpstreamResponse,
+		HeaderBytes: l.ResponseHeader, MaxIdle: maxIdle, MaxIdlePerHost: maxIdlePerHost, IdleTimeout: idleTimeout,
+	})
+	return &pool{plain, &http.Transport{
 		Proxy:                  nil,
 		DialContext:            s.dial,
-		TLSClientConfig:        &tls.Config{RootCAs: s.cfg.Roots, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(256)},
+		TLSClientConfig:        verify.Clone(),
 		ForceAttemptHTTP2:      true,
 		TLSHandshakeTimeout:    l.UpstreamHandshake,
 		ResponseHeaderTimeout:  l.UpstreamResponse,
 		ExpectContinueTimeout:  time.Second,
 		MaxResponseHeaderBytes: l.ResponseHeader,
-		MaxIdleConns:           512,
-		MaxIdleConnsPerHost:    128,
-		IdleConnTimeout:        90 * time.Second,
+		MaxIdleConns:           maxIdle,
+		MaxIdleConnsPerHost:    maxIdlePerHost,
+		IdleConnTimeout:        idleTimeout,
 		DisableCompression:     true,
 		WriteBufferSize:        16 << 10,
 		ReadBufferSize:         32 << 10,
-	}
+	}}
 }
 
-type permitKey struct{}
-
-// permit goes with a request to the dialler: what the decision allows.
-type permit struct {
-	authority    routes.Authority
-	allowPrivate []netip.Prefix
-}
-
-// dial is the only way out. It refuses whatever does not come with the permit of
-// an allowed request for exactly this address.
+// dial is the only way out. It refuses whatever does not come with an allowed request
+// for exactly this address.
 func (s *Server) dial(ctx context.Context, _, addr string) (net.Conn, error) {
-	p, ok := ctx.Value(permitKey{}).(*permit)
-	if !ok {
+	x, ok := ctx.Value(exchangeKey{}).(*exchange)
+	if !ok || !x.decision.Allowed() {
 		return nil, &gate.Refusal{Host: addr, Reason: "no decision came with the request"}
 	}
-	if want := p.authority.String(); want != addr {
+	if want := x.query.Authority.String(); want != addr {
 		return nil, &gate.Refusal{Host: addr, Reason: fmt.Sprintf("the decision was for %q", want)}
 	}
-	conn, err := s.gate.Dial(ctx, gate.Target{Host: p.authority.Host.String(), Port: p.authority.Port, AllowPrivate: p.allowPrivate})
+	conn, err := s.gate.Dial(ctx, gate.Target{Host: x.query.Authority.Host.String(), Port: x.query.Authority.Port, AllowPrivate: x.decision.Route.AllowPrivate})
 	if err != nil {
 		return nil, err
 	}
