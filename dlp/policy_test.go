@@ -65,6 +65,9 @@ func TestRedact(t *testing.T) {
 	if got := s.Field(Header, "x-note", "see "+ruleCanary+" there"); got != "see "+stars+" there" {
 		t.Errorf("header: %q", got)
 	}
+	if got := s.Field(Header, "x-alone", ruleCanary); got != stars || s.Err() != nil {
+		t.Errorf("alone in a header: %q, %v", got, s.Err())
+	}
 	pad := strings.Repeat("padding ", 20_000)
 	for _, where := range []string{"", pad} {
 		g := NewGate(s, strings.NewReader(where+ruleCanary+pad), BodyOptions{})

@@ -64,9 +64,16 @@ func (s *Scan) Field(kind Kind, name, value string) string {
 	}
 	s.spans = s.spans[:0]
 	s.part(kind, name, text)
-	s.join(kind, name, value)
+	clean := s.overwritten(text, skip)
+	s.join(kind, name, clean) // what leaves, so that a match is not found again
+	return clean
+}
+
+// overwritten returns text from skip on with asterisks where a rule in mode Redact
+// matched. A match that reaches before skip is refused: a header cannot be renamed.
+func (s *Scan) overwritten(text string, skip int) string {
 	if len(s.spans) == 0 {
-		return value
+		return text[skip:]
 	}
 	clean := []byte(text)
 	for _, p := range s.spans {
@@ -75,8 +82,8 @@ func (s *Scan) Field(kind Kind, name, value string) string {
 		}
 	}
 	if string(clean[:skip]) != text[:skip] {
-		s.block(s.findings[len(s.findings)-1]) // a header cannot be renamed
-		return value
+		s.block(s.findings[len(s.findings)-1])
+		return text[skip:]
 	}
 	return string(clean[skip:])
 }

@@ -151,9 +151,11 @@ func TestAttackDLPSlots(t *testing.T) {
 	}
 	for _, h2 := range []bool{false, true} {
 		for name, make := range map[string]func(*testing.T) *http.Request{
-			"body":          request("POST", api, strings.NewReader("the key is "+canary+".")),
-			"rule in body":  request("POST", api, strings.NewReader("the key is "+ruleCanary+".")),
-			"chunked body":  func(t *testing.T) *http.Request { return request("POST", api, io.MultiReader(strings.NewReader(canary)))(t) },
+			"body":         request("POST", api, strings.NewReader("the key is "+canary+".")),
+			"rule in body": request("POST", api, strings.NewReader("the key is "+ruleCanary+".")),
+			"chunked body": func(t *testing.T) *http.Request {
+				return request("POST", api, io.MultiReader(strings.NewReader(canary)))(t)
+			},
 			"header value":  request("GET", api, nil, "X-Note", canary),
 			"header name":   request("GET", api, nil, "X-"+canary, "1"),
 			"path":          request("GET", api+"a/"+canary+"/b", nil),
