@@ -53,7 +53,18 @@ func (b *builder) survey() error {
 	for i, a := range b.areas {
 		a.layer = fmt.Sprintf("layers/%d", i)
 	}
-	return b.resolveFiles()
+	if err := b.resolveFiles(); err != nil {
+		return err
+	}
+	// A file that is bound on the host, as containers have resolv.conf, gives way to ours.
+	b.areas = slices.DeleteFunc(b.areas, func(a *area) bool {
+		if _, ours := b.files[a.path]; !a.file || !ours {
+			return false
+		}
+		unix.Close(a.lower)
+		return true
+	})
+	return nil
 }
 
 // openArea returns how m is shown, nil when it is not seen on the host either.
