@@ -25,7 +25,7 @@ type daemon struct {
 	flags  []string
 
 	cmd    *exec.Cmd
-	log    *lines
+	log    string // file; a pipe would be held open by enforcers that outlive it
 	exited chan struct{}
 }
 
@@ -50,8 +50,13 @@ func (d *daemon) start(t *testing.T) {
 		"--socket", d.socket, "--state-dir", d.state, "--audit-log", d.audit)
 	argv = append(argv, d.flags...)
 	d.cmd = exec.Command(argv[0], argv[1:]...)
-	d.log, d.exited = new(lines), make(chan struct{})
-	d.cmd.Stdout, d.cmd.Stderr = d.log, d.log
+	d.log, d.exited = filepath.Join(d.dir, "daemon.log"), make(chan struct{})
+	log, err := os.OpenFile(d.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	d.cmd.Stdout, d.cmd.Stderr = log, log
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +64,7 @@ func (d *daemon) start(t *testing.T) {
 	eventually(t, "the daemon answers", 20*time.Second, func() error {
 		select {
 		case <-d.exited:
-			t.Fatalf("the daemon ended: %s", d.log)
+			t.Fatalf("the daemon ended: %s", d.said())
 		default:
 		}
 		c, err := net.Dial("unix", d.socket)
@@ -68,6 +73,15 @@ func (d *daemon) start(t *testing.T) {
 		}
 		return err
 	})
+}
+
+// said is its log.
+func (d *daemon) said() []byte {
+	text, err := os.ReadFile(d.log)
+	if err != nil {
+		return []byte(err.Error())
+	}
+	return text
 }
 
 // kill is kill -9.
@@ -83,7 +97,7 @@ func (d *daemon) kill(t *testing.T) {
 func (d *daemon) end(t *testing.T) {
 	defer func() {
 		if t.Failed() {
-			t.Logf("the daemon said:\n%s", d.log)
+			t.Logf("the daemon said:\n%s", d.said())
 		}
 	}()
 	for _, b := range d.list(t) {
@@ -99,7 +113,7 @@ func (d *daemon) end(t *testing.T) {
 		d.kill(t)
 	}
 	if code := d.cmd.ProcessState.ExitCode(); code != 0 && !t.Failed() {
-		t.Errorf("the daemon ended with %d: %s", code, d.log)
+		t.Errorf("the daemon ended with %d: %s", code, d.said())
 	}
 	left, err := filepath.Glob(filepath.Join(d.state, "*", "bottles", "*"))
 	if err != nil || len(left) > 0 {
