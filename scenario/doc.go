@@ -9,6 +9,7 @@
 //	stream_test.go     bytes in time, in bulk and in both directions
 //	tunnel_test.go     explicit proxy use, opaque TCP, TLS passed through
 //	name_test.go       what resolvers see
+//	browser_test.go    a browser with a sandbox of its own, and what that opens
 //	terminal_test.go   exit statuses, pipes, terminals, signals
 //	user_test.go       people who are not root
 //	restart_test.go    a daemon that is killed
