@@ -23,7 +23,7 @@ import (
 func TestAttackRecycledPID(t *testing.T) {
 	run := func(t *testing.T, way string) error {
 		cmd := exec.Command(selfCopy)
-		cmd.Env = []string{"BOTTLED_TEST_PEER=recycle", "RECYCLE=" + way}
+		cmd.Env = []string{"GORACE=atexit_sleep_ms=0", "BOTTLED_TEST_PEER=recycle", "RECYCLE=" + way}
 		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS}
 		out, err := cmd.CombinedOutput()
 		if err != nil {
@@ -83,7 +83,7 @@ func recycle() string {
 	}
 	theirs := os.NewFile(uintptr(pair[1]), "theirs")
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = []string{"BOTTLED_TEST_PEER=connect-and-leave", "PEER_SOCKET=" + l.Addr().String()}
+	cmd.Env = []string{"GORACE=atexit_sleep_ms=0", "BOTTLED_TEST_PEER=connect-and-leave", "PEER_SOCKET=" + l.Addr().String()}
 	cmd.ExtraFiles = []*os.File{theirs}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: deniedUID, Gid: deniedUID}}
 	if err := cmd.Start(); err != nil {

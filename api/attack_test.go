@@ -72,7 +72,7 @@ func TestAttackSocketMode(t *testing.T) {
 			c := syscall.Credential{Uid: uid, Gid: uid}
 			cmd := exec.Command(selfCopy)
 			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &c}
-			cmd.Env = []string{"BOTTLED_TEST_PEER=connect", "PEER_SOCKET=" + path}
+			cmd.Env = []string{"GORACE=atexit_sleep_ms=0", "BOTTLED_TEST_PEER=connect", "PEER_SOCKET=" + path}
 			out, err := cmd.Output()
 			if err != nil {
 				t.Fatal(err)
@@ -112,7 +112,7 @@ func TestAttackInheritedConnection(t *testing.T) {
 		cred := member(uid)
 		cmd := exec.Command(selfCopy)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &cred}
-		cmd.Env = []string{"BOTTLED_TEST_PEER=holder", "PEER_SOCKET=" + socket}
+		cmd.Env = []string{"GORACE=atexit_sleep_ms=0", "BOTTLED_TEST_PEER=holder", "PEER_SOCKET=" + socket}
 		cmd.ExtraFiles = []*os.File{theirs}
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)

@@ -303,7 +303,7 @@ func asIn(t *testing.T, attr *syscall.SysProcAttr, socket, method, path, body st
 	t.Helper()
 	cmd := exec.Command(selfCopy)
 	cmd.SysProcAttr = attr
-	cmd.Env = []string{"BOTTLED_TEST_PEER=request", "PEER_SOCKET=" + socket, "PEER_METHOD=" + method, "PEER_PATH=" + path, "PEER_BODY=" + body}
+	cmd.Env = []string{"GORACE=atexit_sleep_ms=0", "BOTTLED_TEST_PEER=request", "PEER_SOCKET=" + socket, "PEER_METHOD=" + method, "PEER_PATH=" + path, "PEER_BODY=" + body}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("peer: %v: %s", err, out)
