@@ -25,6 +25,7 @@ type endpoint struct {
 	method string
 	path   string   // "{ref}" and "{exec}" stand for one segment, which is a slug
 	query  []string // flags it knows; any other is refused
+	named  string   // a query parameter that names a bottle
 	body   bool     // one JSON document is due
 	files  bool     // descriptors may ride along
 	change bool     // leaves a line in the log
@@ -42,6 +43,9 @@ var endpoints = []endpoint{
 	{method: "GET", path: "/v1/bottles/{ref}/exec/{exec}/wait", serve: (*Server).waitExec},
 	{method: "POST", path: "/v1/bottles/{ref}/signal", body: true, change: true, serve: (*Server).signal},
 	{method: "PUT", path: "/v1/bottles/{ref}/routes", body: true, change: true, serve: (*Server).updateRoutes},
+	{method: "GET", path: "/v1/events", query: []string{"denied", "follow"}, named: "bottle", serve: (*Server).events},
+	{method: "GET", path: "/v1/stats", serve: (*Server).stats},
+	{method: "GET", path: "/v1/metrics", serve: (*Server).metrics},
 	{method: "GET", path: "/v1/proposals", serve: (*Server).proposals},
 	{method: "POST", path: "/v1/bottles/{ref}/proposals/{exec}", body: true, change: true, serve: (*Server).decide},
 	{method: "POST", path: "/v1/bottles/{ref}/stop", body: true, change: true, serve: (*Server).stop},
@@ -77,6 +81,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	c.drop()
 	s.report(e, q, status, err, time.Since(began))
+	if h, ok := answer.(http.Handler); ok { // not one JSON document
+		h.ServeHTTP(w, r)
+		return
+	}
 	reply(w, status, answer)
 }
 
@@ -195,7 +203,7 @@ func find(w http.ResponseWriter, r *http.Request, q *call) (*endpoint, error) {
 			q.exec = params[1]
 		}
 		var err error
-		q.flags, err = flagsOf(rawQuery, e.query)
+		q.flags, err = flagsOf(rawQuery, e, q)
 		return e, err
 	}
 	if methods != nil {
@@ -223,17 +231,22 @@ func match(pattern, path string) (params []string, ok bool) {
 	return params, true
 }
 
-// flagsOf reads a query of flags, each "1", "true", "0" or "false".
-func flagsOf(raw string, known []string) (map[string]bool, error) {
+// flagsOf reads a query of flags, each "1", "true", "0" or "false", and the one
+// parameter that names a bottle.
+func flagsOf(raw string, e *endpoint, q *call) (map[string]bool, error) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
 		return nil, invalidf("query: %v", err)
 	}
 	flags := make(map[string]bool)
 	for key, vs := range values {
+		if e.named != "" && key == e.named && len(vs) == 1 && slug.MatchString(vs[0]) {
+			q.ref = vs[0]
+			continue
+		}
 		b, err := strconv.ParseBool(vs[0])
-		if err != nil || len(vs) > 1 || !slices.Contains(known, key) {
-			return nil, invalidf("query: %q is not understood here; known flags (true or false): %q", key, known)
+		if err != nil || len(vs) > 1 || !slices.Contains(e.query, key) {
+			return nil, invalidf("query: %q is not understood here; known flags (true or false): %q", key, e.query)
 		}
 		flags[key] = b
 	}

@@ -9,6 +9,9 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"bottled/audit"
+	"bottled/bottle"
 )
 
 // Bounds of a request. Waiting for a bottle has none; it ends with the connection.
@@ -22,11 +25,22 @@ const (
 	idleTimeout   = 60 * time.Second
 )
 
-// Server answers the API. Its methods may be called concurrently.
+// Server answers the API. Its methods may be called concurrently. The exported
+// fields are set before Serve.
 type Server struct {
+	// Events are what GET /v1/events tells of; nil: there are none.
+	Events *audit.Recent
+	// Stats counts for the bottles that the caller may see; nil: there are none.
+	Stats func(context.Context, bottle.Caller) []Stats
+	// Metrics is what GET /v1/metrics tells the caller; nil: nothing.
+	Metrics func(bottle.Caller) http.Handler
+
 	bottles Bottles
 	log     *slog.Logger
 	http    *http.Server
+
+	streams    context.Context // ends with the server: nobody waits for a stream to end by itself
+	endStreams context.CancelFunc
 
 	// Set once by Serve.
 	group uint32 // besides root, its members may call; 0: only root may
@@ -41,6 +55,7 @@ func NewServer(b Bottles, log *slog.Logger) *Server {
 		log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{bottles: b, log: log}
+	s.streams, s.endStreams = context.WithCancel(context.Background())
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	s.http = &http.Server{
@@ -88,6 +103,7 @@ func (s *Server) Serve(l net.Listener) error {
 // Shutdown stops accepting, waits for requests under way until ctx ends, then
 // closes what is left: clients that wait for a bottle see their connection end.
 func (s *Server) Shutdown(ctx context.Context) error {
+	s.endStreams()
 	if err := s.http.Shutdown(ctx); err != nil {
 		return errors.Join(err, s.http.Close())
 	}
@@ -95,7 +111,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 }
 
 // Close ends every connection at once.
-func (s *Server) Close() error { return s.http.Close() }
+func (s *Server) Close() error {
+	s.endStreams()
+	return s.http.Close()
+}
 
 // allowed decides whether a peer may call at all.
 func (s *Server) allowed(p *peer) error {

@@ -139,6 +139,22 @@ type StopRequest struct {
 	GraceSeconds int `json:"grace_seconds,omitempty"`
 }
 
+// Stats is one bottle of the answer of GET /v1/stats: what it did since its daemon
+// or, for the connections, its enforcer began.
+type Stats struct {
+	ID             string `json:"id"`
+	Name           string `json:"name"`
+	Owner          uint32 `json:"owner"`
+	State          State  `json:"state"`
+	Open           int64  `json:"open"`        // connections at this moment
+	Connections    int64  `json:"connections"` // since the enforcer began
+	Requests       uint64 `json:"requests"`
+	Denied         uint64 `json:"denied"`          // requests and connections
+	KernelRefusals uint64 `json:"kernel_refusals"` // by the walls, before any connection
+	BytesUp        uint64 `json:"bytes_up"`
+	BytesDown      uint64 `json:"bytes_down"`
+}
+
 // Feature is one thing the kernel must offer: GET /v1/doctor.
 type Feature struct {
 	Name     string `json:"name"`

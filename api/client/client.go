@@ -123,6 +123,11 @@ func (c *Client) Decide(ctx context.Context, ref string, number uint64, r api.De
 	return c.call(ctx, "POST", path, r, nil, nil)
 }
 
+// Stats asks for the counts of the caller's running bottles, or everybody's.
+func (c *Client) Stats(ctx context.Context) (s []api.Stats, err error) {
+	return s, c.call(ctx, "GET", "stats", nil, &s, nil)
+}
+
 // Stop ends a bottle. One that is not there is a success.
 func (c *Client) Stop(ctx context.Context, ref string, r api.StopRequest) error {
 	return c.call(ctx, "POST", "bottles/"+url.PathEscape(ref)+"/stop", r, nil, nil)
@@ -162,16 +167,12 @@ func (c *Client) call(ctx context.Context, method, path string, request, answer 
 		return unwrap(err)
 	}
 	defer w.Body.Close()
+	if w.StatusCode != http.StatusOK {
+		return refusal(w)
+	}
 	data, err := io.ReadAll(io.LimitReader(w.Body, maxAnswer))
 	if err != nil {
 		return fmt.Errorf("the daemon's answer did not arrive whole: %w", err)
-	}
-	if w.StatusCode != http.StatusOK {
-		var e api.Error
-		if json.Unmarshal(data, &e) != nil || e.Message == "" {
-			e = api.Error{Code: "internal", Message: fmt.Sprintf("the daemon answered %s without saying why", w.Status)}
-		}
-		return &Error{w.StatusCode, e.Code, e.Message, e.RequestID}
 	}
 	if answer == nil {
 		return nil
@@ -180,6 +181,16 @@ func (c *Client) call(ctx context.Context, method, path string, request, answer 
 		return fmt.Errorf("the daemon's answer makes no sense to this program (are they the same version?): %w", err)
 	}
 	return nil
+}
+
+// refusal reads an answer that is not a success.
+func refusal(w *http.Response) error {
+	var e api.Error
+	data, err := io.ReadAll(io.LimitReader(w.Body, maxAnswer))
+	if err != nil || json.Unmarshal(data, &e) != nil || e.Message == "" {
+		e = api.Error{Code: "internal", Message: fmt.Sprintf("the daemon answered %s without saying why", w.Status)}
+	}
+	return &Error{w.StatusCode, e.Code, e.Message, e.RequestID}
 }
 
 // unwrap takes the method and the made-up URL out of an error of net/http.
