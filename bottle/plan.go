@@ -11,6 +11,7 @@ import (
 	"bottled/proposal"
 	"bottled/routes"
 	"bottled/secret"
+	"bottled/worker"
 )
 
 // Plan is what a bottle will be: worked out from what was asked, without touching
@@ -31,6 +32,7 @@ type Plan struct {
 	settings   routes.Settings
 	table      table
 	upstreamCA []byte // PEM
+	upstream   *worker.Upstream
 }
 
 // Prepare works out the plan. Whatever is wrong with the request is found here,
@@ -84,9 +86,6 @@ func readTable(name string, text []byte, granted ...proposal.Proposal) (table, e
 	if err != nil {
 		return table{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	if m.UpstreamProxy != nil {
-		return table{}, fmt.Errorf("%w: upstream_proxy is not supported yet: remove it, or run a version that has it", ErrInvalid)
-	}
 	for _, p := range granted {
 		if err := grant(m, p); err != nil {
 			return table{}, err
@@ -124,6 +123,15 @@ func contents(p routes.PEM, files map[string][]byte) ([]byte, error) {
 	return []byte(read.Inline), nil
 }
 
+// upstream is the proxy that a manifest chains to, as the enforcer takes it.
+func upstream(m *routes.UpstreamProxy, files map[string][]byte) (*worker.Upstream, error) {
+	if m == nil {
+		return nil, nil
+	}
+	ca, err := contents(m.CA, files)
+	return &worker.Upstream{TLS: m.Scheme == "https", Authority: m.Authority.String(), CA: ca}, err
+}
+
 func (p *Plan) readManifest(o CreateOptions) error {
 	t, err := readTable(o.ManifestName, o.Manifest)
 	if err != nil {
@@ -131,6 +139,9 @@ func (p *Plan) readManifest(o CreateOptions) error {
 	}
 	if p.upstreamCA, err = contents(t.manifest.UpstreamCA, o.Files); err != nil {
 		return fmt.Errorf("%w: upstream_ca: %w", ErrInvalid, err)
+	}
+	if p.upstream, err = upstream(t.manifest.UpstreamProxy, o.Files); err != nil {
+		return fmt.Errorf("%w: upstream_proxy.ca: %w", ErrInvalid, err)
 	}
 	p.settings, p.table = t.manifest.Bottle, t
 	p.settings.Env = maps.Clone(p.settings.Env)

@@ -239,6 +239,7 @@ func (s *start) handOver() error {
 		Expires:    expires,
 		DLP:        s.plan.table.manifest.DLP,
 		UpstreamCA: s.plan.upstreamCA,
+		Upstream:   s.plan.upstream,
 		Resolver:   s.m.o.Resolver,
 		Own:        s.net.Addresses(),
 	}, map[string][]*os.File{

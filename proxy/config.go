@@ -37,6 +37,9 @@ type Config struct {
 	BottleAddrs []netip.Addr
 	// Roots verify upstreams, nothing else does. Nil: the system's.
 	Roots *x509.CertPool
+	// Upstream is another proxy that every connection goes through, none directly.
+	// Nil: there is none.
+	Upstream *Upstream
 	// Names tells the name behind a synthetic address. Nil: there are none.
 	Names func(netip.Addr) (routes.Host, bool)
 	// Process tells who opened a connection, for the audit. Nil: nobody knows.

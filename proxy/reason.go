@@ -28,6 +28,7 @@ var (
 	reasonWebSocket   = reason{"bad-websocket-handshake", http.StatusBadRequest, ""}
 	reasonBlocked     = reason{"content-blocked", http.StatusForbidden, ""}
 	reasonAddress     = reason{"address-not-allowed", http.StatusForbidden, ""}
+	reasonChain       = reason{"upstream-proxy", http.StatusBadGateway, ""}
 	reasonResolve     = reason{"name-does-not-resolve", http.StatusBadGateway, "the upstream's name does not resolve"}
 	reasonConnect     = reason{"upstream-unreachable", http.StatusBadGateway, "no connection to the upstream"}
 	reasonCertificate = reason{"upstream-certificate", http.StatusBadGateway, ""}

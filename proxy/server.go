@@ -51,6 +51,9 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg, handoff: newHandoff(), listeners: map[net.Listener]struct{}{}, open: map[*flow]bool{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.gate = gate.New(cfg.Resolver, cfg.Dial, cfg.HostAddrs, cfg.Limits.Dial)
+	if cfg.Upstream != nil {
+		s.gate.Through(cfg.Upstream.chain())
+	}
 	s.pools = pools{byRange: map[string]*pool{}, make: s.newPool}
 	s.pipeline = s.newPipeline()
 	s.tls = s.newTLS()

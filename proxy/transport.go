@@ -123,6 +123,7 @@ func (s *Server) dial(ctx context.Context, _, addr string) (net.Conn, error) {
 func failure(err error) reason {
 	var refusal *gate.Refusal
 	var cert *tls.CertificateVerificationError
+	var chain *gate.ChainError
 	var timeout net.Error
 	var blocked *Blocked
 	switch {
@@ -134,6 +135,8 @@ func failure(err error) reason {
 		return reasonCut.at(http.StatusForbidden)
 	case errors.As(err, &refusal):
 		return reasonAddress.because(refusal.Error())
+	case errors.As(err, &chain):
+		return reasonChain.because(chain.Error())
 	case errors.Is(err, gate.ErrResolve):
 		return reasonResolve
 	case errors.As(err, &cert):

@@ -60,6 +60,10 @@ func newEnforcer(h Handoff, s *sockets, roots *x509.CertPool) (*enforcer, error)
 	if err != nil {
 		return nil, fmt.Errorf("worker: %w", err)
 	}
+	upstream, err := h.Upstream.configure(roots)
+	if err != nil {
+		return nil, fmt.Errorf("worker: %w", err)
+	}
 	processes, err := processes(s)
 	if err != nil {
 		return nil, fmt.Errorf("worker: %w", err)
@@ -76,6 +80,7 @@ func newEnforcer(h Handoff, s *sockets, roots *x509.CertPool) (*enforcer, error)
 		Resolver:    resolver(h.Resolver),
 		BottleAddrs: h.Own,
 		Roots:       roots,
+		Upstream:    upstream,
 		Names:       names.Name,
 		Process:     processes,
 		Audit:       e.events,
@@ -187,8 +192,9 @@ func processes(s *sockets) (func(local, remote netip.AddrPort) audit.Process, er
 	if err != nil {
 		return nil, err
 	}
+	// What is local to the listener is remote to the program that called.
 	return func(local, remote netip.AddrPort) audit.Process {
-		f, ok := flows.Flow(local, remote)
+		f, ok := flows.Flow(remote, local)
 		if !ok {
 			return audit.Process{}
 		}

@@ -37,6 +37,7 @@ type Handoff struct {
 	Expires    Expiries          `json:"expires,omitempty"`
 	DLP        routes.DLP        `json:"dlp"`                   // how the bottle is scanned where a route does not say
 	UpstreamCA []byte            `json:"upstream_ca,omitempty"` // PEM, beside the system's roots
+	Upstream   *Upstream         `json:"upstream,omitempty"`    // the proxy that all is chained to
 	Resolver   string            `json:"resolver,omitempty"`    // "address:port"; empty: the host's configuration
 	Own        []netip.Addr      `json:"own"`                   // the bottle's own addresses: never an original destination
 	Files      []string          `json:"files"`                 // what each descriptor is, in order

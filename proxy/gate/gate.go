@@ -46,6 +46,7 @@ type Gate struct {
 	self     func() ([]netip.Addr, error)
 	mirror   mirror
 	timeout  time.Duration
+	chain    *Chain // nil: upstreams are dialled themselves
 }
 
 // New returns a Gate. self lists the host's own addresses, asked at each dial;
@@ -75,21 +76,16 @@ func (g *Gate) Dial(ctx context.Context, t Target) (net.Conn, error) {
 	if err != nil {
 		return nil, &Refusal{t.Host, "this host's own addresses are not known: " + err.Error()}
 	}
+	if g.chain != nil {
+		return g.dialChain(ctx, t, self)
+	}
 	addrs, err := g.resolve(ctx, t.Host)
 	if err != nil {
 		return nil, err
 	}
-	var open []netip.AddrPort
-	var refused error
-	for _, a := range addrs {
-		if err := Refuse(a, t.AllowPrivate, self); err != nil {
-			refused = err
-			continue
-		}
-		open = append(open, netip.AddrPortFrom(a.Unmap(), t.Port))
-	}
-	if len(open) == 0 {
-		return nil, &Refusal{t.Host, refused.Error()}
+	open, err := permitted(addrs, t.Port, t.AllowPrivate, self)
+	if err != nil {
+		return nil, &Refusal{t.Host, err.Error()}
 	}
 	return race(ctx, g.dial, open)
 }
