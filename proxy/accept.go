@@ -89,7 +89,7 @@ func (s *Server) start(f *flow) {
 			s.refuseFlow(f, reasonDirect)
 			return false
 		}
-		f.process = s.cfg.Process(f.dst, addrPort(f.RemoteAddr()))
+		f.process = s.cfg.Process(f.Conn)
 		if name, ok := s.cfg.Names(f.dst.Addr()); ok {
 			f.name, f.magic = name, isMagic(name)
 		}

@@ -42,8 +42,9 @@ type Config struct {
 	Upstream *Upstream
 	// Names tells the name behind a synthetic address. Nil: there are none.
 	Names func(netip.Addr) (routes.Host, bool)
-	// Process tells who opened a connection, for the audit. Nil: nobody knows.
-	Process func(local, remote netip.AddrPort) audit.Process
+	// Process tells who opened a connection, for the audit. It is called once for each,
+	// with what Accept returned, before anything is read from it. Nil: nobody knows.
+	Process func(accepted net.Conn) audit.Process
 	// Audit takes one event for each request or connection.
 	Audit audit.Sink
 	// Scanner judges what leaves. Nil: nothing is scanned.
@@ -85,7 +86,7 @@ func (c *Config) check() error {
 		c.Names = func(netip.Addr) (routes.Host, bool) { return routes.Host{}, false }
 	}
 	if c.Process == nil {
-		c.Process = func(_, _ netip.AddrPort) audit.Process { return audit.Process{} }
+		c.Process = func(net.Conn) audit.Process { return audit.Process{} }
 	}
 	c.Limits = c.Limits.orDefaults()
 	return nil

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -107,13 +108,19 @@ func change[T any](w http.ResponseWriter, r *http.Request, apply func(T) error) 
 	w.WriteHeader(http.StatusOK)
 }
 
+// flushEvents is how long an event waits for others to be sent together with it: a
+// busy bottle would wake the daemon for each.
+const flushEvents = 20 * time.Millisecond
+
 // serveEvents streams the audit events, a JSON text a line, until the reader goes.
 // There is one reader, the daemon: two would each get a part.
 func (e *enforcer) serveEvents(w http.ResponseWriter, r *http.Request) {
 	flush := http.NewResponseController(w)
-	encoder := json.NewEncoder(w)
+	out := bufio.NewWriterSize(w, 32<<10)
+	encoder := json.NewEncoder(out)
 	_ = flush.Flush()
-	unflushed := int64(0)
+	var unflushed int64
+	var due <-chan time.Time // nil: nothing waits
 	for {
 		select {
 		case <-r.Context().Done():
@@ -122,15 +129,15 @@ func (e *enforcer) serveEvents(w http.ResponseWriter, r *http.Request) {
 			if encoder.Encode(event) != nil {
 				return
 			}
-			unflushed++
-			if len(e.events.queue) > 0 {
-				continue
+			if unflushed++; due == nil {
+				due = time.After(flushEvents)
 			}
-			if flush.Flush() != nil {
+		case <-due:
+			if out.Flush() != nil || flush.Flush() != nil {
 				return
 			}
 			e.events.unread.Add(-unflushed)
-			unflushed = 0
+			unflushed, due = 0, nil
 		}
 	}
 }

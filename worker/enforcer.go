@@ -5,15 +5,10 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
-
-	"bottled/audit"
-	"bottled/bpf"
 	"bottled/ca"
 	"bottled/dlp"
 	"bottled/dns"
@@ -64,7 +59,7 @@ func newEnforcer(h Handoff, s *sockets, roots *x509.CertPool) (*enforcer, error)
 	if err != nil {
 		return nil, fmt.Errorf("worker: %w", err)
 	}
-	processes, err := processes(s)
+	processes, err := newProcesses(s)
 	if err != nil {
 		return nil, fmt.Errorf("worker: %w", err)
 	}
@@ -72,7 +67,7 @@ func newEnforcer(h Handoff, s *sockets, roots *x509.CertPool) (*enforcer, error)
 	e.use(&live{table: table, tokens: held})
 	e.supervisor = newSupervisor(e)
 	names := dns.NewPool()
-	e.dns = dns.NewServer(names, newQueries(e.events, processes).observe)
+	e.dns = dns.NewServer(names, newQueries(e.events, processes.asker).observe)
 	e.proxy, err = proxy.New(proxy.Config{
 		Table:       table,
 		CA:          authority,
@@ -82,7 +77,7 @@ func newEnforcer(h Handoff, s *sockets, roots *x509.CertPool) (*enforcer, error)
 		Roots:       roots,
 		Upstream:    upstream,
 		Names:       names.Name,
-		Process:     processes,
+		Process:     processes.accepted,
 		Audit:       e.events,
 		Scanner:     e.screen,
 		Magic:       e.supervisor.handler(),
@@ -176,28 +171,4 @@ func resolver(address string) *net.Resolver {
 	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, address)
 	}}
-}
-
-// processes tells who opened a connection, as the hooks noted it.
-func processes(s *sockets) (func(local, remote netip.AddrPort) audit.Process, error) {
-	if s.flows == nil {
-		return nil, nil
-	}
-	fd, err := unix.FcntlInt(s.flows.Fd(), unix.F_DUPFD_CLOEXEC, 0) // NewFlows keeps the one it gets
-	s.flows.Close()
-	if err != nil {
-		return nil, fmt.Errorf("flows: %w", err)
-	}
-	flows, err := bpf.NewFlows(fd)
-	if err != nil {
-		return nil, err
-	}
-	// What is local to the listener is remote to the program that called.
-	return func(local, remote netip.AddrPort) audit.Process {
-		f, ok := flows.Flow(remote, local)
-		if !ok {
-			return audit.Process{}
-		}
-		return audit.Process{PID: f.Process.PID, Comm: f.Process.Comm, UID: f.Process.UID}
-	}, nil
 }

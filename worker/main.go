@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"os"
 	"os/signal"
@@ -25,6 +26,10 @@ const drainTimeout = 2 * time.Second
 //
 // Whatever goes wrong ends the process, and with it the only way out of its bottle.
 func Main() int {
+	// net/http's Transport has no logger of its own, and prints what an upstream sent
+	// without being asked through the global one: bytes that may hold an echoed secret,
+	// in words of a stranger's.
+	log.SetOutput(io.Discard)
 	if err := run(os.NewFile(handoffFD, "handoff")); err != nil {
 		fmt.Fprintf(os.Stderr, "bottled-worker: %v\n", err)
 		return 1

@@ -27,17 +27,14 @@ var ordinary = map[string]bool{"A": true, "AAAA": true, "HTTPS": true, "SVCB": t
 // ordinary query has no event; its name is in that of the connection that follows.
 type queries struct {
 	sink    audit.Sink
-	process func(local, remote netip.AddrPort) audit.Process
+	process func(server, from netip.AddrPort) audit.Process
 	limit   *rate.Limiter
 
 	mu      sync.Mutex
 	skipped uint64 // over the bound since the last event
 }
 
-func newQueries(sink audit.Sink, process func(local, remote netip.AddrPort) audit.Process) *queries {
-	if process == nil {
-		process = func(_, _ netip.AddrPort) audit.Process { return audit.Process{} }
-	}
+func newQueries(sink audit.Sink, process func(server, from netip.AddrPort) audit.Process) *queries {
 	return &queries{sink: sink, process: process, limit: rate.NewLimiter(queryEvents, queryBurst)}
 }
 
