@@ -1,0 +1,104 @@
+package siege
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"bottled/attack"
+)
+
+// servedWithin is how long a neighbour may wait for an answer while another bottle does
+// what it can. Two bottles share nothing but the machine.
+const servedWithin = time.Second
+
+// neighbour checks that another bottle is served meanwhile.
+func neighbour(t *testing.T, b *besieged) {
+	t.Helper()
+	start := time.Now()
+	b.must(t, order{Op: "get", URL: "https://" + allowedHost + "/"})
+	if took := time.Since(start); took > servedWithin {
+		t.Errorf("the bottle beside it waited %v", took)
+	}
+}
+
+// TestAttackResources has one bottle take all of its enforcer that it can.
+func TestAttackResources(t *testing.T) {
+	d := newDaemon(t)
+	a, b := d.bottle(t, options{}), d.bottle(t, options{})
+	neighbour(t, b)
+	at := strings.Fields(a.must(t, order{Op: "lookup", Addr: allowedHost}).Body)[0]
+	fds, memory := descriptorsOf(t, a.WorkerPID), residentBytes(t, a.WorkerPID)
+	const cap = 1100 // proxy.Limits: 1024 connections, and some that are not counted
+
+	for name, opening := range map[string]string{
+		"TLS": "\x16", "headers": "GET / HTTP/1.1\r\nHost: " + allowedHost + "\r\nX: ", "nothing": "",
+		"a body": "POST / HTTP/1.1\r\nHost: " + allowedHost + "\r\nContent-Length: 1000000\r\n\r\nx",
+	} {
+		attack.Stopped(t, "X01", "1500 connections that say little, in "+name,
+			func(t *testing.T) error { // the machine itself takes them all
+				free := outside(t)
+				said, _ := free.do(order{Op: "slow", Addr: world.sinkAddr(), N: 1500, Data: opening})
+				return moreThan(said.N, cap)
+			},
+			func(t *testing.T) error {
+				_, _ = a.do(order{Op: "slow", Addr: at + ":443", N: 1500, Data: opening})
+				held := descriptorsOf(t, a.WorkerPID) - fds
+				neighbour(t, b)
+				a.must(t, order{Op: "unknock"})
+				eventually(t, "the enforcer lets go of them", 40*time.Second, func() bool { return descriptorsOf(t, a.WorkerPID) <= fds+20 })
+				return moreThan(held, cap*2) // one here, and one to the upstream
+			})
+	}
+	budget := memory + 256<<20
+	for name, o := range map[string]order{
+		"eight downloads at once": {Op: "download", URL: "https://" + allowedHost + "/big", N: scaled(16<<20, 1<<30)},
+		"an upload":               {Op: "upload", URL: "https://" + allowedHost + "/", N: scaled(64<<20, 10<<30)},
+	} {
+		attack.Stopped(t, "X04", name,
+			func(*testing.T) error { return moreThan(scaled(256<<20, 8<<30), 256<<20-1) }, // held in memory, it would be over
+			func(t *testing.T) error {
+				done := make(chan struct{})
+				most := 0
+				go func() {
+					defer close(done)
+					_, _ = a.do(o)
+				}()
+				for running := true; running; {
+					select {
+					case <-done:
+						running = false
+					case <-time.After(10 * time.Millisecond):
+						most = max(most, residentBytes(t, a.WorkerPID))
+					}
+				}
+				neighbour(t, b)
+				return moreThan(most, budget)
+			})
+	}
+	attack.Stopped(t, "X06", "openings of every kind with noise behind them",
+		func(t *testing.T) error {
+			said, err := outside(t).do(order{Op: "garbage", Addr: world.sinkAddr(), N: 20})
+			return errors.Join(err, moreThan(said.N, 19))
+		},
+		func(t *testing.T) error {
+			if _, err := a.do(order{Op: "garbage", Addr: at + ":443", N: scaled(240, 100000)}); err != nil {
+				t.Error(err)
+			}
+			neighbour(t, b)
+			if _, err := a.do(order{Op: "get", URL: "https://" + allowedHost + "/"}); err != nil {
+				t.Errorf("the enforcer serves no more: %v", err)
+				return nil
+			}
+			return errors.New("the same enforcer goes on")
+		})
+}
+
+func moreThan(n, bound int) error {
+	if n > bound {
+		return nil
+	}
+	return fmt.Errorf("%d, not more than %d", n, bound)
+}
