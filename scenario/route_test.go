@@ -9,9 +9,13 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"bottled/api"
 	"bottled/upstreamtest"
 )
 
@@ -88,6 +92,24 @@ func TestARouteIsWhatABottleReaches(t *testing.T) {
 			}
 		}
 	})
+	t.Run("what is told of it", func(t *testing.T) {
+		for _, want := range []string{`"injected":true`, `"reason":"path-not-allowed"`, `"comm":"curl"`, `"verdict":"deny"`} {
+			eventually(t, "the audit log has "+want, 10*time.Second, func() error {
+				text, err := os.ReadFile(w.audit)
+				if err == nil && !strings.Contains(string(text), want) {
+					err = fmt.Errorf("%s", clip(string(text)))
+				}
+				return err
+			})
+		}
+		text, err := os.ReadFile(w.audit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(text)+string(w.said()), token) {
+			t.Error("the token is in a log")
+		}
+	})
 	t.Run("a bottle without the route", func(t *testing.T) {
 		before := up.Opened()
 		r := w.sh(t, bottle{manifest: w.only("other.example.com")}, "curl -sS https://api.example.com/user; curl -sS http://_egress-proxy.local/allowlist")
@@ -102,6 +124,58 @@ func counts(list []*upstreamtest.Server) (n int) {
 		n += len(s.Requests())
 	}
 	return n
+}
+
+// TestAnEchoDoesNotGiveTheTokenAway has an upstream that answers with what it got.
+func TestAnEchoDoesNotGiveTheTokenAway(t *testing.T) {
+	w := newWorld(t)
+	up := w.https(t, "api.example.com", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Echo", r.Header.Get("Authorization"))
+		fmt.Fprintf(w, "you sent %q", r.Header)
+	})
+	b := bottle{manifest: w.manifest(apiRoute), env: []string{"API_TOKEN=" + token}}
+	for _, version := range []string{"--http1.1", "--http2"} {
+		r := w.run(t, b, "curl", "-sSi", version, "https://api.example.com/user")
+		if !r.ok("you sent") || strings.Contains(r.stdout, token) {
+			t.Errorf("%s: %v", version, r)
+		}
+	}
+	for _, req := range up.Requests() { // the control: there was something to give away
+		if req.Header.Get("Authorization") != "Bearer "+token {
+			t.Errorf("the upstream got %+v", req)
+		}
+	}
+}
+
+// TestATableIsReplacedWhileTheBottleRuns.
+func TestATableIsReplacedWhileTheBottleRuns(t *testing.T) {
+	w := newWorld(t)
+	w.https(t, "one.example.com", greet)
+	w.https(t, "two.example.com", greet)
+	w.background(t, bottle{manifest: w.only("one.example.com"), flags: []string{"--name", "live"}}, "sleep", "1000")
+	eventually(t, "the bottle runs", 10*time.Second, func() error {
+		if list := w.list(t); len(list) != 1 || list[0].State != api.Running {
+			return fmt.Errorf("%+v", list)
+		}
+		return nil
+	})
+	reaches := func(name string) bool {
+		return w.client(t, nil, "exec", "live", "--", "curl", "-sS", "https://"+name+".example.com/").ok(greeting)
+	}
+	if !reaches("one") || reaches("two") {
+		t.Error("the first table is not in force")
+	}
+	next := filepath.Join(workDir(t, map[string]string{"next.yaml": w.only("two.example.com")}), "next.yaml")
+	if r := w.client(t, nil, "routes", "update", "--manifest", next, "live"); r.code != 0 {
+		t.Fatalf("update: %v", r)
+	}
+	if reaches("one") || !reaches("two") {
+		t.Error("the second table is not in force")
+	}
+	broken := filepath.Join(workDir(t, map[string]string{"broken.yaml": "version: 1\negres: {}\n"}), "broken.yaml")
+	if r := w.client(t, nil, "routes", "update", "--manifest", broken, "live"); r.code == 0 || reaches("one") || !reaches("two") {
+		t.Errorf("a broken table: %v", r)
+	}
 }
 
 // TestUpstreamsOverIPv6: the bottle's side is the same, whatever the upstream's is.
