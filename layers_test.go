@@ -19,7 +19,7 @@ var layers = [][]string{
 	{"worker"},
 	{"screen"},
 	{"proxy", "mcp"},
-	{"dns", "launch", "trust", "policy", "proposal"},
+	{"dns", "launch", "trust", "policy", "proposal", "metrics", "suggest"},
 	{"netns", "bpf", "cgroup"},
 	{"routes", "ca", "dlp", "secret", "audit"},
 	{"strict"},

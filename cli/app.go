@@ -27,6 +27,7 @@ type DaemonOptions struct {
 	Socket   string
 	StateDir string // "" is the daemon's default
 	AuditLog string // "" is none
+	Metrics  string // "" is none but the API's
 	Resolver string // "" is the host's configuration
 	Policy   string // "" is the usual file, if it is there
 	Log      *slog.Logger
@@ -57,6 +58,10 @@ func commands() []command {
 		{"exec", "run one more command in a bottle", usageExec, exitOwn, (*App).exec},
 		{"ls", "list bottles", usageLs, exitFailure, (*App).list},
 		{"inspect", "tell everything about a bottle", usageInspect, exitFailure, (*App).inspect},
+		{"logs", "show what bottles asked for and got", usageLogs, exitFailure, (*App).logs},
+		{"top", "watch bottles: connections, requests, denials, bytes", usageTop, exitFailure, (*App).top},
+		{"suggest", "write the manifest that would have allowed what was refused", usageSuggest, exitFailure, (*App).suggest},
+		{"audit", "verify the hash chain of an audit log", usageAudit, exitFailure, (*App).audit},
 		{"stop", "stop bottles", usageStop, exitFailure, (*App).stop},
 		{"routes", "check, explain, show and update route tables", usageRoutes, exitFailure, (*App).routes},
 		{"proposals", "show what agents propose", usageProposals, exitFailure, (*App).proposals},

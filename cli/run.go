@@ -25,6 +25,8 @@ func (a *App) run(args []string) (int, error) {
 	terminal, noTerminal := f.Bool("t", false, ""), f.Bool("T", false, "")
 	socket := a.socketFlag(f)
 	resolver := f.String("resolver", "", "")
+	var learn learnFlag
+	f.Var(&learn, "learn", "")
 	var env stringsFlag
 	f.Var(&env, "env", "")
 	if err := parse(f, args); err != nil {
@@ -35,6 +37,9 @@ func (a *App) run(args []string) (int, error) {
 	}
 	if *detach && *terminal {
 		return 0, usagef("-t and --detach exclude each other: a terminal needs somebody at it")
+	}
+	if *detach && learn.on {
+		return 0, usagef("--learn and --detach exclude each other: use `bottled suggest BOTTLE` after the run")
 	}
 	runAs, err := requestedUser(*userName, a.getenv)
 	if err != nil {
@@ -85,9 +90,25 @@ func (a *App) run(args []string) (int, error) {
 		return 0, err
 	}
 	defer release()
+	created := func(string) {}
+	if learn.on {
+		l, err := newLesson(learn)
+		if err != nil {
+			return 0, err
+		}
+		ended := l.discard
+		created = func(id string) {
+			l.follow(c, id)
+			ended = func() { a.finish(l) }
+		}
+		defer func() { ended() }()
+	}
 	return a.attached(ctx, relayed, r.Terminal, process{
 		start: func(ctx context.Context, files []*os.File) (string, error) {
 			b, err := c.Create(ctx, r, files...)
+			if err == nil {
+				created(b.ID)
+			}
 			return b.ID, err
 		},
 		wait: func(ctx context.Context, id string) (api.Exit, error) { return c.Wait(ctx, id, true) },

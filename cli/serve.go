@@ -20,6 +20,7 @@ func (a *App) daemon(args []string) (int, error) {
 	f.StringVar(&o.AuditLog, "audit-log", "", "")
 	f.StringVar(&o.Resolver, "resolver", "", "")
 	f.StringVar(&o.Policy, "policy", "", "")
+	f.StringVar(&o.Metrics, "metrics", "", "")
 	var level slog.Level
 	f.TextVar(&level, "log-level", slog.LevelInfo, "")
 	if err := parse(f, args); err != nil {

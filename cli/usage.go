@@ -30,6 +30,8 @@ read-only, can write to the working directory, and reaches what the manifest all
   -t, -T            with, without a terminal; default: with one where standard
                     input and output are
   --detach          print the bottle's id and leave it running
+  --learn[=FILE]    record what was refused, for bottled suggest; nothing more is let
+                    through. Default: a new file in the directory for temporary ones
   --user NAME       (root only) run as this user; default: who called sudo, else
                     an unprivileged uid of the bottle's own
   --resolver A:P    (root, without a daemon) the DNS server that upstream names are
@@ -83,6 +85,49 @@ not there is a success.
 
   --grace SECONDS   how long the command may take, 0 to 300; default 10
   --socket PATH     the daemon's socket
+`
+
+const usageLogs = `Usage: bottled logs [-f] [--bottle BOTTLE] [--denied] [--json]
+
+Shows what your bottles asked for and got, or everybody's for root: what the daemon
+remembers, which is the last 256 allowed and the last 256 denied events of each. All
+of it is in the daemon's audit log, if it has one.
+
+  -f                go on with what comes
+  --bottle BOTTLE   of this bottle only
+  --denied          what was denied only, refusals by the kernel included
+  --json            one event a line, as the audit log has it, in ASCII
+  --socket PATH     the daemon's socket
+`
+
+const usageTop = `Usage: bottled top [--once] [--interval TIME]
+
+Shows your running bottles, or everybody's for root: connections, rates of requests
+and denials, and bytes. An interrupt ends it.
+
+  --once            print one table and end
+  --interval TIME   between two looks, such as 500ms; default 2s
+  --socket PATH     the daemon's socket
+`
+
+const usageSuggest = `Usage: bottled suggest BOTTLE
+       bottled suggest --from FILE
+
+Prints the smallest manifest that would have allowed what a bottle was refused, with
+comments that say which program asked, and how often. It names no wildcard, and nothing
+that no manifest may allow. Read it before you use it: a bottle can ask for any host.
+
+  --from FILE     take the refusals from a file of events: that of a learning run,
+                  what logs printed as JSON, or an audit log
+  --socket PATH   the daemon's socket
+`
+
+const usageAudit = `Usage: bottled audit verify FILE...
+
+Checks the hash chain of an audit log and names the first line that was changed,
+removed or added. Give the files of a rotated log oldest first; a single file is taken
+with the older ones beside it (FILE.1, FILE.2, …). Status 0 or 1. That the newest lines
+are missing shows only against a hash that was written down elsewhere.
 `
 
 const usageRoutes = `Usage: bottled routes check FILE
@@ -155,6 +200,8 @@ SIGTERM and SIGINT end it; bottles go on without it.
                      that the service manager passes goes before it.
   --state-dir DIR    where to keep what outlives the daemon; default /run/bottled
   --audit-log FILE   where to write what bottles asked for and got
+  --metrics A:P      a loopback address and port to show metrics at (GET /metrics);
+                     default: the API alone has them (GET /v1/metrics)
   --resolver A:P     the DNS server that upstream names are looked up at; default:
                      the host's
   --policy FILE      what no manifest may ask for, and whose tokens the operator

@@ -29,6 +29,9 @@ type Options struct {
 	// Resolver is "address:port" of the DNS server that enforcers ask; empty means
 	// the host's configuration.
 	Resolver string
+	// Metrics is the loopback "address:port" of a page for Prometheus; empty means
+	// that the API alone has it.
+	Metrics string
 	// Policy is the operator's policy file; default [policy.DefaultPath] if it is
 	// there, and [policy.Default] if not. SIGHUP has it read again.
 	Policy string
@@ -48,6 +51,7 @@ type Daemon struct {
 	manager *bottle.Manager
 	floor   floor
 	audit   *audit.Log // nil where there is no file
+	account account
 	ready   chan struct{}
 }
 
@@ -67,7 +71,7 @@ func New(o Options) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	sink := audit.Discard
+	sink := d.account.sink()
 	if o.AuditLog != "" {
 		if err := os.MkdirAll(filepath.Dir(o.AuditLog), 0o750); err != nil {
 			return nil, fmt.Errorf("audit log: %w", err)
@@ -76,7 +80,7 @@ func New(o Options) (*Daemon, error) {
 		if err != nil {
 			return nil, fmt.Errorf("audit log %q: %w", o.AuditLog, err)
 		}
-		d.audit, sink = log, log
+		d.audit, sink = log, audit.Multi(log, sink)
 	}
 	instance := bottle.HostInstance
 	if o.Private {
@@ -103,6 +107,12 @@ func (d *Daemon) Serve(ctx context.Context) error {
 		return errors.Join(err, d.manager.Close(), d.closeAudit())
 	}
 	server := api.NewServer(d.manager, d.o.Log)
+	server.Events, server.Stats, server.Metrics = &d.account.recent, d.stats, d.page
+	endMetrics, err := d.serveMetrics()
+	if err != nil {
+		return errors.Join(err, listener.Close(), d.manager.Close(), d.closeAudit())
+	}
+	defer endMetrics()
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	defer d.reloads()()

@@ -21,6 +21,10 @@ _bottled() {
 			'exec:run one more command in a bottle'
 			'ls:list bottles'
 			'inspect:tell everything about a bottle'
+			'logs:show what bottles asked for and got'
+			'top:watch bottles'
+			'suggest:write the manifest that would have allowed what was refused'
+			'audit:verify an audit log'
 			'stop:stop bottles'
 			'routes:check, explain, show and update route tables'
 			'proposals:show what agents propose'
@@ -41,11 +45,15 @@ _bottled() {
 	((CURRENT--))
 	case $command in
 	run) _arguments '--resolver[DNS server of the enforcer]:address:' '--manifest[the manifest]:file:_files' '--name[name of the bottle]:name:' $dir $env \
-		'-t[with a terminal]' '-T[without a terminal]' '--detach[leave it running]' \
+		'-t[with a terminal]' '-T[without a terminal]' '--detach[leave it running]' '--learn[record what was refused]' \
 		'--user[run as]:user:_users' $socket '*:::command:_normal' ;;
 	exec) _arguments $dir $env '-t[with a terminal]' '-T[without a terminal]' $socket '1:bottle:_bottled_names' '*:::command:_normal' ;;
 	ls) _arguments '--all[those that ended, too]' $json $socket ;;
 	inspect) _arguments $json $socket '1:bottle:_bottled_names' ;;
+	logs) _arguments '-f[go on with what comes]' '--bottle[of this bottle]:bottle:_bottled_names' '--denied[what was denied]' $json $socket ;;
+	top) _arguments '--once[one table]' '--interval[time between two looks]:time:' $socket ;;
+	suggest) _arguments '--from[file of events]:file:_files' $socket '1:bottle:_bottled_names' ;;
+	audit) _arguments '1:what:(verify)' '*:file:_files' ;;
 	stop) _arguments '--grace[seconds]:seconds:' $socket '*:bottle:_bottled_names' ;;
 	routes) _arguments '1:what:(check explain show update)' '--manifest[the manifest]:file:_files' \
 		'--method[of the request]:method:(GET HEAD POST PUT PATCH DELETE)' \
@@ -55,10 +63,10 @@ _bottled() {
 	deny) _arguments '--reason[what to tell the agent]:text:' $socket '1:proposal:_bottled_proposals' ;;
 	mcp) ;;
 	doctor | version) _arguments $json $socket ;;
-	daemon) _arguments $socket '--resolver[DNS server of enforcers]:address:' '--state-dir[state]:directory:_directories' '--audit-log[audit log]:file:_files' '--policy[policy of the operator]:file:_files' \
+	daemon) _arguments $socket '--resolver[DNS server of enforcers]:address:' '--state-dir[state]:directory:_directories' '--audit-log[audit log]:file:_files' '--metrics[loopback address of metrics]:address:' '--policy[policy of the operator]:file:_files' \
 		'--log-level[least level]:level:(debug info warn error)' ;;
 	completion) _arguments '1:shell:(bash zsh fish)' ;;
-	help) _arguments '1:command:(run exec ls inspect stop routes proposals approve deny mcp doctor daemon completion version)' ;;
+	help) _arguments '1:command:(run exec ls inspect logs top suggest audit stop routes proposals approve deny mcp doctor daemon completion version)' ;;
 	esac
 }
 if [[ $funcstack[1] == _bottled ]]; then _bottled "$@"; else compdef _bottled bottled; fi
