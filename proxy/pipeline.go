@@ -66,10 +66,11 @@ func (x *exchange) send(r *http.Request) (*http.Response, error) {
 }
 
 // ask gets the response. A client that speaks HTTP/1.1 gets its upstream over
-// HTTP/1.1, as it would alone; the plainest of its requests take the short way.
+// HTTP/1.1, as it would alone; the plainest of its requests take the short way, unless
+// there is another proxy behind this one: a connection inside a tunnel cannot be tried.
 func (x *exchange) ask(r *http.Request) (resp *http.Response, err error) {
 	pool := x.s.pools.get(x.decision.Route.AllowPrivate)
-	if x.event.Protocol == "h1" && h1.Takes(r) {
+	if x.event.Protocol == "h1" && x.s.cfg.Upstream == nil && h1.Takes(r) {
 		resp, x.event.Dialled, err = pool.plain.RoundTrip(r, x.interim.got)
 		return resp, err
 	}
