@@ -2,6 +2,8 @@ package bottle
 
 import (
 	"os"
+	"path/filepath"
+	"strconv"
 	"testing"
 
 	"bottled/launch"
@@ -13,7 +15,16 @@ import (
 func TestMain(m *testing.M) {
 	launch.Init()
 	if len(os.Args) > 0 && os.Args[0] == worker.Arg0 {
+		os.Setenv("SSL_CERT_FILE", hostRoots(os.Getppid()))
 		os.Exit(worker.Main())
 	}
-	os.Exit(m.Run())
+	status := m.Run()
+	os.Remove(hostRoots(os.Getpid()))
+	os.Exit(status)
+}
+
+// hostRoots is where enforcers find the authorities of the host: those of a test
+// where it puts some, and otherwise the real ones.
+func hostRoots(pid int) string {
+	return filepath.Join(os.TempDir(), "bottled-test-roots-"+strconv.Itoa(pid)+".pem")
 }
