@@ -73,6 +73,17 @@ func (b *bottle) Info() Info {
 	return i
 }
 
+// begin makes the bottle a running one, with what its start found out. What was known
+// before is left alone: it is read without a lock.
+func (b *bottle) begin(found record) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r := &b.record
+	r.User, r.Env, r.CgroupID, r.NetNS, r.NetNSCookie = found.User, found.Env, found.CgroupID, found.NetNS, found.NetNSCookie
+	r.Init, r.Worker = found.Init, found.Worker
+	b.state = Running
+}
+
 func (b *bottle) setState(s State, exit *Exit) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

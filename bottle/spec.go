@@ -18,7 +18,7 @@ func (s *start) launchSpec(layer trust.Layer) launch.Spec {
 		files[path] = launch.File{Link: target}
 	}
 	maps.Copy(files, s.configuration())
-	r := &s.b.record
+	r := &s.record
 	// A variable that the manifest sets is left as the manifest has it.
 	r.Env = merge(layer.Env, r.Env)
 	return launch.Spec{
@@ -34,7 +34,7 @@ func (s *start) launchSpec(layer trust.Layer) launch.Spec {
 // configuration is what the bottle's programs read to find names, and to know the
 // rules they live under.
 func (s *start) configuration() map[string]launch.File {
-	name := hostname(s.b.record.Name)
+	name := hostname(s.record.Name)
 	hosts := "127.0.0.1 localhost\n::1 localhost ip6-localhost\n"
 	for _, a := range s.net.Addresses() {
 		hosts += a.String() + " " + name + "\n"

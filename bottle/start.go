@@ -38,12 +38,13 @@ func (m *Manager) Create(ctx context.Context, c Caller, o CreateOptions) (Info, 
 		return Info{}, err
 	}
 	began := time.Now()
-	s := &start{m: m, b: b, plan: plan, stdio: o.Stdio, net: netns.Default()}
+	s := &start{m: m, b: b, record: b.record, plan: plan, stdio: o.Stdio, net: netns.Default()}
 	if s.tokens, err = m.tokens(ctx, c.subject(), plan.table, o.Tokens); err == nil {
 		err = s.run(ctx)
 	}
 	if err != nil {
 		m.remove(b)
+		close(b.ended) // for who asked to stop it meanwhile
 		m.o.Audit.Record(audit.Event{
 			Time: now(), Kind: audit.Control, Owner: strconv.FormatUint(uint64(c.UID), 10),
 			Reason: ReasonFailed, Duration: time.Since(began),
@@ -51,10 +52,10 @@ func (m *Manager) Create(ctx context.Context, c Caller, o CreateOptions) (Info, 
 		return Info{}, fmt.Errorf("bottle %q: %w", b.record.Name, err)
 	}
 	b.setTerms(plan.table, s.tokens)
-	b.setState(Running, nil)
-	if b.record.Attached {
+	if s.record.Attached {
 		b.lease = newLease(func() { _ = b.stop(context.Background(), 0, "its client went away") })
 	}
+	b.begin(s.record)
 	go b.supervise()
 	go b.witness(s.hooks)
 	go b.renew()
@@ -70,6 +71,7 @@ func (m *Manager) Create(ctx context.Context, c Caller, o CreateOptions) (Info, 
 type start struct {
 	m      *Manager
 	b      *bottle
+	record record // becomes the bottle's once it runs: others look at that one meanwhile
 	plan   *Plan
 	tokens map[string]lent // by reference
 	stdio  Stdio
@@ -161,7 +163,7 @@ func (s *start) makeRecord() error {
 	if err := os.Mkdir(s.b.paths.state, 0o700); err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
-	return s.b.record.save(s.b.paths.state)
+	return s.record.save(s.b.paths.state)
 }
 
 func (s *start) makeCgroups() (err error) {
@@ -169,9 +171,9 @@ func (s *start) makeCgroups() (err error) {
 		return err
 	}
 	s.outside, err = cgroup.Create(s.b.paths.worker())
-	s.b.record.CgroupID = s.inside.ID()
+	s.record.CgroupID = s.inside.ID()
 	if s.plan.mapped {
-		s.b.record.User = mappedID(s.inside.ID())
+		s.record.User = mappedID(s.inside.ID())
 	}
 	return err
 }
@@ -179,7 +181,7 @@ func (s *start) makeCgroups() (err error) {
 func (s *start) makeNamespace() (err error) {
 	s.namespace, err = netns.Create(s.net)
 	if err == nil {
-		s.b.record.NetNS, s.b.record.NetNSCookie = s.namespace.Inode(), s.namespace.Cookie()
+		s.record.NetNS, s.record.NetNSCookie = s.namespace.Inode(), s.namespace.Cookie()
 	}
 	return err
 }
@@ -200,7 +202,7 @@ func (s *start) openListeners() (err error) {
 }
 
 func (s *start) makeAuthority() (err error) {
-	s.authority, err = ca.New(s.b.record.ID, now())
+	s.authority, err = ca.New(s.record.ID, now())
 	return err
 }
 
@@ -230,10 +232,10 @@ func (s *start) handOver() error {
 	defer flows.Close()
 	tokens, expires := bySlot(s.plan.table.slots, s.tokens)
 	return s.b.worker.HandOver(worker.Handoff{
-		Bottle:     s.b.record.ID,
-		Owner:      strconv.FormatUint(uint64(s.b.record.Owner), 10),
+		Bottle:     s.record.ID,
+		Owner:      strconv.FormatUint(uint64(s.record.Owner), 10),
 		Routes:     s.plan.table.rendered,
-		Generation: s.b.record.Generation,
+		Generation: s.record.Generation,
 		CA:         handover.Reveal(),
 		Tokens:     tokens,
 		Expires:    expires,
@@ -262,21 +264,21 @@ func (s *start) startInit() error {
 		return launchError(err)
 	}
 	s.b.init = oversee(p, false)
-	s.b.record.Init.PID = p.PID()
+	s.record.Init.PID = p.PID()
 	return nil
 }
 
 // completeRecord writes down who is who, for whoever comes next.
 func (s *start) completeRecord() (err error) {
-	if s.b.record.Init, err = identify(s.b.record.Init.PID); err != nil {
+	if s.record.Init, err = identify(s.record.Init.PID); err != nil {
 		select {
 		case <-s.b.init.done(): // a short command: nobody will look for it
 		default:
 			return fmt.Errorf("identify the bottle's init: %w", err)
 		}
 	}
-	if s.b.record.Worker, err = identify(s.b.worker.PID); err != nil {
+	if s.record.Worker, err = identify(s.b.worker.PID); err != nil {
 		return fmt.Errorf("identify the bottle's enforcer: %w", err)
 	}
-	return s.b.record.save(s.b.paths.state)
+	return s.record.save(s.b.paths.state)
 }
