@@ -8,6 +8,7 @@
 //   src/policy.h   the constants of the bottle and what they allow
 //   src/owner.h    which process holds a socket
 //   src/refusal.h  how a refusal is counted and reported
+//   src/mark.h     the namespace of a packet
 //   src/sock.h     socket(2) and close(2) of a socket
 //   src/addr.h     bind(2), connect(2), sendto(2)
 //   src/skb.h      every packet on its way out
@@ -24,6 +25,8 @@
 #include "src/owner.h"
 
 #include "src/refusal.h"
+
+#include "src/mark.h"
 
 #include "src/sock.h"
 

@@ -22,8 +22,16 @@ func (h *Hooks) Dump() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	byMark, err := h.ByMark()
+	if err != nil {
+		return "", err
+	}
+	packets := "the kernel"
+	if byMark {
+		packets = "the marks of their sockets"
+	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "cgroup %d\nnamespace cookie %d\n", group, cookie)
+	fmt.Fprintf(&b, "cgroup %d\nnamespace cookie %d\nnamespace of packets by %s\n", group, cookie, packets)
 	for _, hook := range hooks {
 		info, err := h.links[hook.name].Info()
 		if err != nil {

@@ -28,6 +28,10 @@ type Options struct {
 	// allowed, and binding to them. Loopback always is.
 	Addresses []netip.Addr
 
+	// ByMark makes the programs know a packet by the mark of its socket, as they do on
+	// kernels before 6.15 in any case.
+	ByMark bool
+
 	// PinDir is a directory on a BPF file system (see [FS]) that does not exist yet.
 	PinDir string
 }
@@ -81,7 +85,14 @@ func load(o Options) (*ebpf.Collection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the bottle's programs: %w", err)
 	}
+	byMark, err := needsMark(o)
+	if err != nil {
+		return nil, fmt.Errorf("the bottle's programs: %w", err)
+	}
 	constants := programsBottle{NetnsCookie: o.NetnsCookie}
+	if byMark {
+		constants.ByMark = 1
+	}
 	for _, a := range o.Addresses {
 		own := &constants.Own6.Word
 		if a.Unmap().Is4() {

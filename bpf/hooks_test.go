@@ -193,14 +193,16 @@ func TestZeroConstantsDeny(t *testing.T) {
 	if err != nil {
 		t.Fatalf("control: %q, %v", control, err)
 	}
-	collection, err := load(Options{})
-	must(t, err)
-	defer collection.Close()
-	must(t, os.Mkdir(o.PinDir, 0o700))
-	must(t, attach(o, collection))
-	defer Remove(o.PinDir)
-	if out, err := command(t, g, "udp", "127.0.0.1:53").Output(); err == nil || string(out) != "operation not permitted" {
-		t.Errorf("%q, %v", out, err)
+	for _, byMark := range []bool{false, true} {
+		collection, err := load(Options{ByMark: byMark})
+		must(t, err)
+		defer collection.Close()
+		must(t, os.Mkdir(o.PinDir, 0o700))
+		must(t, attach(o, collection))
+		if out, err := command(t, g, "udp", "127.0.0.1:53").Output(); err == nil || string(out) != "operation not permitted" {
+			t.Errorf("%q, %v", out, err)
+		}
+		must(t, Remove(o.PinDir))
 	}
 }
 

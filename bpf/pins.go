@@ -88,12 +88,21 @@ func Remove(dir string) error {
 
 // NetnsCookie returns the cookie of the namespace that the programs hold to.
 func (h *Hooks) NetnsCookie() (uint64, error) {
-	value, err := h.rodata.LookupBytes(uint32(0))
+	value, err := h.constants()
 	if err != nil {
-		return 0, fmt.Errorf("constants of the bottle's programs: %w", err)
-	}
-	if len(value) < 8 {
-		return 0, fmt.Errorf("constants of the bottle's programs: %w", ErrIncomplete)
+		return 0, err
 	}
 	return binary.NativeEndian.Uint64(value), nil
+}
+
+// constants returns what src/policy.h calls home, at least its first member.
+func (h *Hooks) constants() ([]byte, error) {
+	value, err := h.rodata.LookupBytes(uint32(0))
+	if err == nil && len(value) < 8 {
+		err = ErrIncomplete
+	}
+	if err != nil {
+		return nil, fmt.Errorf("constants of the bottle's programs: %w", err)
+	}
+	return value, nil
 }

@@ -29,6 +29,8 @@ type programsBottle struct {
 		_    structs.HostLayout
 		Word [4]uint32
 	}
+	ByMark uint8
+	_      [7]byte
 }
 
 type programsFlow struct {
@@ -74,6 +76,7 @@ type programsRefusal struct {
 const (
 	programsMapCounts       = "counts"
 	programsMapFlows        = "flows"
+	programsMapMarks        = "marks"
 	programsMapOwners       = "owners"
 	programsMapRefusals     = "refusals"
 	programsProgBind4       = "bind4"
@@ -149,6 +152,7 @@ type programsProgramSpecs struct {
 type programsMapSpecs struct {
 	Counts   *ebpf.MapSpec `ebpf:"counts"`
 	Flows    *ebpf.MapSpec `ebpf:"flows"`
+	Marks    *ebpf.MapSpec `ebpf:"marks"`
 	Owners   *ebpf.MapSpec `ebpf:"owners"`
 	Refusals *ebpf.MapSpec `ebpf:"refusals"`
 }
@@ -182,6 +186,7 @@ func (o *programsObjects) Close() error {
 type programsMaps struct {
 	Counts   *ebpf.Map `ebpf:"counts"`
 	Flows    *ebpf.Map `ebpf:"flows"`
+	Marks    *ebpf.Map `ebpf:"marks"`
 	Owners   *ebpf.Map `ebpf:"owners"`
 	Refusals *ebpf.Map `ebpf:"refusals"`
 }
@@ -190,6 +195,7 @@ func (m *programsMaps) Close() error {
 	return _ProgramsClose(
 		m.Counts,
 		m.Flows,
+		m.Marks,
 		m.Owners,
 		m.Refusals,
 	)

@@ -38,7 +38,7 @@ func TestAttackEachHookAlone(t *testing.T) {
 		}},
 	} {
 		group := newGroup(t)
-		attachOnly(t, attachment{group, bottle}, hook.hook)
+		attachOnly(t, attachment{group: group, ns: bottle}, hook.hook)
 		for _, a := range hook.attacks {
 			n += 2
 			target := func(n int) netip.AddrPort {

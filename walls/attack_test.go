@@ -91,15 +91,17 @@ func escape(t *testing.T, walls string, w *wire, inside actor) {
 
 // The programs hold a process that is in a namespace with a wire: here nothing else does.
 func TestAttackProgramsAlone(t *testing.T) {
-	w := newWire(t)
 	bottle, _ := newBottle(t)
-	group := newGroup(t)
-	hooks := attach(t, group, bottle)
-	escape(t, "programs alone", w, actor{ns: w.ns, cg: group})
+	for name, byMark := range bothWays {
+		w := newWire(t)
+		group := newGroup(t)
+		hooks := attachment{group, bottle, byMark}.attach(t)
+		escape(t, "programs alone, packets known by "+name, w, actor{ns: w.ns, cg: group})
 
-	counts, err := hooks.Counts()
-	if err != nil || len(counts.Refused) == 0 {
-		t.Errorf("nothing was counted: %+v, %v", counts, err)
+		counts, err := hooks.Counts()
+		if err != nil || len(counts.Refused) == 0 {
+			t.Errorf("nothing was counted: %+v, %v", counts, err)
+		}
 	}
 }
 

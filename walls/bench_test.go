@@ -11,7 +11,7 @@ func BenchmarkAttach(b *testing.B) {
 	ns, _ := newBottle(b)
 	group := newGroup(b)
 	for b.Loop() {
-		o := attachment{group, ns}.options(pinDir())
+		o := attachment{group: group, ns: ns}.options(pinDir())
 		h, err := bpf.Attach(o)
 		if err != nil {
 			b.Fatal(err)

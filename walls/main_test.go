@@ -84,8 +84,9 @@ func newBottle(t testing.TB) (*netns.Namespace, netns.Plan) {
 
 // attachment is what the programs are attached to, and for which namespace.
 type attachment struct {
-	group *cgroup.Group
-	ns    *netns.Namespace
+	group  *cgroup.Group
+	ns     *netns.Namespace
+	byMark bool // as on kernels that do not tell programs the namespace of a packet
 }
 
 func (a attachment) options(dir string) bpf.Options {
@@ -94,6 +95,7 @@ func (a attachment) options(dir string) bpf.Options {
 		NetnsCookie: a.ns.Cookie(),
 		Addresses:   netns.Default().Addresses(),
 		PinDir:      dir,
+		ByMark:      a.byMark,
 	}
 }
 
@@ -104,8 +106,13 @@ func pinDir() string {
 // attach attaches the programs for the namespace to the group.
 func attach(t testing.TB, g *cgroup.Group, ns *netns.Namespace) *bpf.Hooks {
 	t.Helper()
+	return attachment{group: g, ns: ns}.attach(t)
+}
+
+func (a attachment) attach(t testing.TB) *bpf.Hooks {
+	t.Helper()
 	dir := pinDir()
-	h, err := bpf.Attach(attachment{g, ns}.options(dir))
+	h, err := bpf.Attach(a.options(dir))
 	if err != nil {
 		t.Fatal(err)
 	}

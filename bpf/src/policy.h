@@ -21,6 +21,8 @@ volatile const struct bottle {
 	// The addresses of the bottle. Zero: none.
 	struct address own4;
 	struct address own6;
+	// Not zero: egress reads the namespace of a packet from the mark of its socket.
+	__u8 by_mark;
 } home = {};
 
 #define MAPPED bpf_htonl(0x0000ffff)

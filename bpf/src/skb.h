@@ -69,7 +69,7 @@ int egress(struct __sk_buff *skb)
 
 	if (!parse(skb, &p))
 		reason = REASON_PACKET;
-	else if (!at_home(bpf_get_netns_cookie(skb)))
+	else if (!at_home(netns_of(skb)))
 		reason = REASON_NAMESPACE;
 	else if (p.protocol == IPPROTO_UDP)
 		reason = p.port == PORT_DNS || is_own(&p.destination) ? REASON_NONE : REASON_DESTINATION;

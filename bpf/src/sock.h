@@ -10,16 +10,18 @@ static __always_inline int protocol_allowed(__u32 type, __u32 protocol)
 	       (type == SOCK_DGRAM && protocol == IPPROTO_UDP);
 }
 
+// The owner comes last: a socket that is refused is never released.
 SEC("cgroup/sock_create")
 int sock_create(struct bpf_sock *ctx)
 {
 	enum reason reason = REASON_NONE;
+	__u64 netns = bpf_get_netns_cookie(ctx);
 
-	if (!at_home(bpf_get_netns_cookie(ctx)))
+	if (!at_home(netns))
 		reason = REASON_NAMESPACE;
 	else if (!protocol_allowed(ctx->type, ctx->protocol))
 		reason = REASON_PROTOCOL;
-	else if (!own(bpf_get_socket_cookie(ctx)))
+	else if (!mark(ctx, netns) || !own(bpf_get_socket_cookie(ctx)))
 		reason = REASON_SOCKETS;
 	if (!reason)
 		return 1;
