@@ -67,9 +67,11 @@ func (b *builder) makeLayer(a *area) error {
 	}
 	st := unix.Stat_t{Mode: 0o700, Uid: b.User.UID, Gid: b.User.GID} // of a home that the host does not have
 	if a.lower >= 0 {
-		if err := unix.Fstat(a.lower, &st); err != nil {
+		stx, err := cached(a.lower, "", unix.AT_EMPTY_PATH)
+		if err != nil {
 			return err
 		}
+		st = unix.Stat_t{Mode: uint32(stx.Mode), Uid: stx.Uid, Gid: stx.Gid}
 	}
 	if err := unix.Mkdirat(b.scratch, a.layer, 0o700); err != nil {
 		return err
@@ -81,6 +83,13 @@ func (b *builder) makeLayer(a *area) error {
 		return b.likeHost("upper", st)
 	}
 	return nil
+}
+
+// cached returns what the kernel knows of a file without asking who serves it: a
+// FUSE server that is gone, or does not answer, keeps no bottle from starting.
+func cached(dir int, path string, flags int) (stx unix.Statx_t, err error) {
+	err = unix.Statx(dir, path, flags|unix.AT_STATX_DONT_SYNC, unix.STATX_TYPE|unix.STATX_MODE|unix.STATX_UID|unix.STATX_GID, &stx)
+	return stx, err
 }
 
 func (b *builder) likeHost(name string, st unix.Stat_t) error {
@@ -237,8 +246,7 @@ func (b *builder) makePoint(path string) error {
 		return err
 	}
 	if a.lower >= 0 {
-		var st unix.Stat_t
-		if err := unix.Fstatat(a.lower, rel, &st, unix.AT_SYMLINK_NOFOLLOW); !errors.Is(err, unix.ENOENT) {
+		if _, err := cached(a.lower, rel, unix.AT_SYMLINK_NOFOLLOW); !errors.Is(err, unix.ENOENT) {
 			return err
 		}
 	}
