@@ -6,6 +6,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	// What the program is made of, so that a cached result is one of the same program.
+	_ "bottled/cli"
+	_ "bottled/daemon"
 )
 
 // built are the programs that the scenarios run, by name.

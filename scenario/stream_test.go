@@ -149,7 +149,7 @@ func TestABigTransferTakesNoMemory(t *testing.T) {
 		n, err := io.Copy(io.Discard, r.Body)
 		fmt.Fprintln(w, n, err)
 	})
-	for version, up := range map[string]int{"--http1.1": gibibyte, "--http2": quarter} {
+	for version, size := range map[string]int{"--http1.1": gibibyte, "--http2": quarter} {
 		t.Run(version, func(t *testing.T) {
 			get := func(n int) string {
 				return fmt.Sprintf("curl -sS %s 'https://big.example.com/?n=%d' | wc -c; ", version, n)
@@ -160,7 +160,7 @@ func TestABigTransferTakesNoMemory(t *testing.T) {
 			b := bottle{manifest: w.only("big.example.com"), dir: workDir(t, nil)}
 			// The bottle says when it has done the small ones, and waits to be told to go on.
 			cmd := exec.CommandContext(t.Context(), program("bottled"), b.args(t, "sh", "-c",
-				get(1<<20)+put(1<<20)+"echo small; read go; "+get(gibibyte)+put(up)+"echo big; read go")...)
+				get(1<<20)+put(1<<20)+"echo small; read go; "+get(size)+put(size)+"echo big; read go")...)
 			cmd.Env = append(os.Environ(), "BOTTLED_SOCKET="+w.socket)
 			in, err := cmd.StdinPipe()
 			if err != nil {
@@ -186,10 +186,10 @@ func TestABigTransferTakesNoMemory(t *testing.T) {
 			began := time.Now()
 			big := at("big")
 			took := time.Since(began)
-			if err := cmd.Wait(); err != nil || !strings.Contains(out.String(), fmt.Sprintf("%d\n%d <nil>", gibibyte, up)) {
+			if err := cmd.Wait(); err != nil || !strings.Contains(out.String(), fmt.Sprintf("%d\n%d <nil>", size, size)) {
 				t.Errorf("%v: %s", err, out)
 			}
-			t.Logf("1 GiB down and %d MiB up in %v; the enforcer's memory peaked at %d KiB, %d KiB after 1 MiB each", up>>20, took, big, small)
+			t.Logf("%d MiB down and as many up in %v; the enforcer's memory peaked at %d KiB, %d KiB after 1 MiB each", size>>20, took, big, small)
 			if big-small > grown {
 				t.Errorf("the enforcer's memory grew by %d KiB", big-small)
 			}
