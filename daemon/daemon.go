@@ -15,6 +15,7 @@ import (
 	"bottled/api"
 	"bottled/audit"
 	"bottled/bottle"
+	"bottled/metrics"
 )
 
 // Options says how a daemon runs. The zero value is the service's.
@@ -65,6 +66,11 @@ func New(o Options) (*Daemon, error) {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Metrics != "" {
+		if err := metrics.CheckAddress(o.Metrics); err != nil {
+			return nil, err
+		}
 	}
 	d := &Daemon{o: o, floor: policyFile(o.Policy), ready: make(chan struct{})}
 	rules, err := d.floor.load()

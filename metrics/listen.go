@@ -14,14 +14,22 @@ const (
 	pageHeader  = 8 << 10 // bytes
 )
 
-// Listen opens "127.0.0.1:PORT" or "[::1]:PORT". Another address is refused: the
-// page names bottles and owners, and nobody asks who reads it.
-func Listen(address string) (net.Listener, error) {
+// CheckAddress refuses what is not "127.0.0.1:PORT", "[::1]:PORT" or another loopback
+// address: the page names bottles and owners, and nobody asks who reads it.
+func CheckAddress(address string) error {
 	at, err := netip.ParseAddrPort(address)
 	if err != nil || !at.Addr().IsLoopback() || at.Addr().Is4In6() {
-		return nil, fmt.Errorf("metrics: %q is not a loopback address and port: use 127.0.0.1:PORT or [::1]:PORT, and a proxy of your own to carry it further", address)
+		return fmt.Errorf("metrics: %q is not a loopback address and port: use 127.0.0.1:PORT or [::1]:PORT, and a proxy of your own to carry it further", address)
 	}
-	l, err := net.Listen("tcp", at.String())
+	return nil
+}
+
+// Listen opens an address that [CheckAddress] takes.
+func Listen(address string) (net.Listener, error) {
+	if err := CheckAddress(address); err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}

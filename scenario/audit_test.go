@@ -4,10 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -194,5 +197,48 @@ func TestTopAndMetrics(t *testing.T) {
 	w.client(t, nil, "stop", "--grace", "0", "counted")
 	if text := page(); strings.Contains(text, "counted") || !strings.Contains(text, `bottled_denied_total{reason="host-not-allowed"} 1`) {
 		t.Errorf("after its end:\n%s", text)
+	}
+}
+
+// Who follows sees what comes, holds up no daemon that ends, and the page for
+// Prometheus is for this host alone.
+func TestFollowersAndThePageOfMetrics(t *testing.T) {
+	page := netip.AddrPortFrom(address(), 9797).String()
+	w := startDaemon(t, nil, "--metrics", page)
+	follower := exec.Command(program("bottled"), "logs", "-f", "--denied")
+	follower.Env = append(os.Environ(), "BOTTLED_SOCKET="+w.socket, "NO_COLOR=1")
+	shown := new(lines)
+	follower.Stdout, follower.Stderr = shown, shown
+	if err := follower.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- follower.Wait() }()
+	if r := w.sh(t, bottle{flags: []string{"--name", "watched"}}, `curl -s http://denied.example.com/; true`); r.code != 0 {
+		t.Fatal(r)
+	}
+	eventually(t, "the follower is told", 10*time.Second, func() error {
+		if text := shown.String(); !strings.Contains(text, "watched") || !strings.Contains(text, "host-not-allowed by=curl[") {
+			return fmt.Errorf("it shows %q", text)
+		}
+		return nil
+	})
+	if r := execute(t, nil, "", "curl", "-s", "http://"+page+"/metrics"); !r.ok(`bottled_denied_total{reason="host-not-allowed"} 1`) {
+		t.Error(r)
+	}
+	began := time.Now()
+	if err := w.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	<-w.exited
+	<-ended
+	if took := time.Since(began); took > 4*time.Second {
+		t.Errorf("a follower holds the daemon up for %v", took)
+	}
+	w.start(t)
+
+	r := execute(t, nil, "", program("bottled"), "daemon", "--socket", w.socket+"2", "--state-dir", filepath.Join(publicDir(t), "run"), "--metrics", "0.0.0.0:9798")
+	if r.code != 1 || !strings.Contains(r.stderr, "not a loopback address") {
+		t.Errorf("a page for everybody: %v", r)
 	}
 }
