@@ -14,7 +14,6 @@ import (
 
 	"github.com/cilium/ebpf/link"
 	"github.com/google/nftables"
-	"golang.org/x/sys/unix"
 
 	"bottled/api"
 	"bottled/attack"
@@ -286,5 +285,5 @@ func (b *besieged) steal(t testing.TB) *theft {
 	if said.N != 1 {
 		t.Fatal("no connection")
 	}
-	return takeSocket(t, b, unix.SOCK_STREAM)
+	return takeSocket(t, b)
 }

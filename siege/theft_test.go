@@ -24,7 +24,7 @@ type tlsStream struct {
 }
 
 // takeSocket takes the connected TCP socket of the bottle's agent.
-func takeSocket(t testing.TB, b *besieged, kind int) *theft {
+func takeSocket(t testing.TB, b *besieged) *theft {
 	t.Helper()
 	for _, pid := range pidsIn(t, b.d.config, "bottle") {
 		fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
@@ -44,7 +44,7 @@ func takeSocket(t testing.TB, b *besieged, kind int) *theft {
 			if err != nil {
 				continue
 			}
-			if got, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err != nil || got != kind {
+			if family, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN); err != nil || family != unix.AF_INET {
 				unix.Close(fd)
 				continue
 			}
