@@ -27,8 +27,11 @@ type area struct {
 // shown, before the scratch space covers /tmp.
 func (b *builder) survey() error {
 	seen := map[string]bool{}
+	foreign := func(o hostMount) bool { return o.foreign(b.User.UID) }
 	for _, m := range slices.Backward(b.mounts) { // the last on a point is the one on top
-		if seen[m.point] || ownPath(m.point) {
+		// Not even the way through a foreign mount may be taken.
+		inForeign := slices.ContainsFunc(b.mounts, func(o hostMount) bool { return foreign(o) && within(m.point, o.point) })
+		if seen[m.point] || ownPath(m.point) || inForeign {
 			continue
 		}
 		seen[m.point] = true

@@ -47,6 +47,9 @@ func (b *builder) openBinds() error {
 	if b.mounts, err = parseMountinfo(table); err != nil {
 		return err
 	}
+	if err := b.findHomes(); err != nil {
+		return err
+	}
 	b.hidden = b.findHidden()
 	paths := b.Writable
 	if b.Dir != "" && filepath.Clean(b.Dir) != filepath.Clean(b.Home) {
@@ -116,11 +119,7 @@ func (b *builder) checkBind(path string) error {
 	if slices.Contains(systemDirs, path) || slices.ContainsFunc(systemTrees, func(t string) bool { return within(path, t) }) {
 		return refuse("it belongs to the system")
 	}
-	home := resolve(b.Home)
-	if real, err := filepath.EvalSymlinks(b.Home); err == nil {
-		home = real
-	}
-	if within(home, path) {
+	if slices.ContainsFunc(b.homes, func(home string) bool { return within(home, path) }) {
 		return refuse("the home directory is in it")
 	}
 	for _, h := range b.hidden {

@@ -73,20 +73,18 @@ func always(paths ...string) []Credential {
 // findHidden returns the real paths of everything that is hidden: by the table,
 // by Hidden, what a hidden link leads to, and the same files seen elsewhere.
 func (b *builder) findHidden() []string {
-	home := b.Home
-	if real, err := filepath.EvalSymlinks(home); err == nil {
-		home = real
-	}
 	named := slices.Clone(b.Hidden)
-	for _, c := range Credentials {
-		if path := filepath.Join(home, c.Path); len(c.Contains) == 0 || b.holds(path, c.Contains) {
-			named = append(named, path)
+	for _, home := range b.homes {
+		for _, c := range Credentials {
+			if path := filepath.Join(home, c.Path); len(c.Contains) == 0 || b.holds(path, c.Contains) {
+				named = append(named, path)
+			}
 		}
 	}
 	hidden := make(map[string]bool, len(named))
 	add := func(path string) {
-		if within(home, path) { // would hide the home or the root: a link that leads astray
-			return
+		if slices.ContainsFunc(b.homes, func(home string) bool { return within(home, path) }) {
+			return // it would hide a home or the root: a link that leads astray
 		}
 		for _, p := range aliases(b.mounts, path) {
 			hidden[p] = true

@@ -158,8 +158,9 @@ func (b *builder) hostDir(a *area, rel, parent string) (st unix.Stat_t, err erro
 }
 
 // whiteOut hides path: a character device 0:0 in an upper layer says that the
-// file below is gone (Documentation/filesystems/overlayfs.rst). Where the host has
-// no such directory there is nothing to hide, and in a bind it is covered instead.
+// file below is gone (Documentation/filesystems/overlayfs.rst). Of a directory that
+// the host does not have yet, the first part that is missing is hidden: a program of
+// the host may make it while the bottle runs. In a bind path is covered instead.
 func (b *builder) whiteOut(path string) error {
 	a := b.areaOf(path)
 	if b.bound(path) || ownPath(path) || a.empty || a.own != "" || a.path == path || a.lower < 0 {
@@ -169,19 +170,26 @@ func (b *builder) whiteOut(path string) error {
 	if err != nil {
 		return err
 	}
-	var st unix.Stat_t
-	err = unix.Fstatat(a.lower, filepath.Dir(rel), &st, unix.AT_SYMLINK_NOFOLLOW)
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || err == nil && st.Mode&unix.S_IFMT != unix.S_IFDIR {
+	for missing := true; missing; {
+		var st unix.Stat_t
+		err := unix.Fstatat(a.lower, filepath.Dir(rel), &st, unix.AT_SYMLINK_NOFOLLOW)
+		if missing = errors.Is(err, unix.ENOENT); missing {
+			rel = filepath.Dir(rel)
+		} else if errors.Is(err, unix.ENOTDIR) || err == nil && st.Mode&unix.S_IFMT != unix.S_IFDIR {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+	parent, err := b.layerDir(a, filepath.Join(a.path, filepath.Dir(rel)))
+	if err != nil {
+		return err
+	}
+	err = unix.Mknodat(b.scratch, parent+"/"+filepath.Base(rel), unix.S_IFCHR, 0)
+	if errors.Is(err, unix.EEXIST) { // hidden already, with another path in it
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	parent, err := b.layerDir(a, filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return unix.Mknodat(b.scratch, parent+"/"+filepath.Base(path), unix.S_IFCHR, 0)
+	return err
 }
 
 // layFile writes one of our files into the layer, or into our own directory.

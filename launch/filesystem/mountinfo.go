@@ -15,7 +15,14 @@ type hostMount struct {
 	root   string // what of the file system is mounted
 	point  string // where
 	fstype string
+	server uint32 // uid of who serves a FUSE file system; 0 for any other
 }
+
+// foreign reports whether the mount is served by a user who is neither root nor uid.
+// Whoever looks into it waits for that user, and is refused as that user likes
+// (Documentation/filesystems/fuse.rst): one user could keep all others from
+// starting a bottle.
+func (m hostMount) foreign(uid uint32) bool { return m.server != 0 && m.server != uid }
 
 // parseMountinfo reads the table in order: of two mounts on one point, the later
 // one is seen. A line that it does not understand is an error.
@@ -31,11 +38,26 @@ func parseMountinfo(table []byte) ([]hostMount, error) {
 		if err != nil {
 			return nil, fmt.Errorf("mount table: can not read the line %q", line)
 		}
-		mounts = append(mounts, hostMount{
-			id: id, device: fields[2], root: unescape(fields[3]), point: unescape(fields[4]), fstype: rest[0],
-		})
+		m := hostMount{id: id, device: fields[2], root: unescape(fields[3]), point: unescape(fields[4]), fstype: rest[0]}
+		if kind, _, _ := strings.Cut(m.fstype, "."); kind == "fuse" || kind == "fuseblk" {
+			m.server = fuseServer(rest[len(rest)-1])
+		}
+		mounts = append(mounts, m)
 	}
 	return mounts, nil
+}
+
+// fuseServer reads user_id of the options that a FUSE mount always has. Without it
+// the server is nobody that is trusted.
+func fuseServer(options string) uint32 {
+	for o := range strings.SplitSeq(options, ",") {
+		if value, ok := strings.CutPrefix(o, "user_id="); ok {
+			if uid, err := strconv.ParseUint(value, 10, 32); err == nil {
+				return uint32(uid)
+			}
+		}
+	}
+	return ^uint32(0)
 }
 
 // unescape undoes the kernel's \ooo for space, tab, newline and backslash.

@@ -41,7 +41,8 @@ var own = []string{"/tmp", "/var/tmp", "/run", "/dev", "/proc", "/sys"}
 // builder is the state between the steps.
 type builder struct {
 	Tree
-	userns  int // for MapDir, else -1
+	userns  int      // for MapDir, else -1
+	homes   []string // in which credentials are hidden, resolved; the bottle's own first
 	mounts  []hostMount
 	binds   []bind
 	areas   []*area
