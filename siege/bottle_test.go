@@ -112,7 +112,6 @@ type record struct {
 }
 
 func (b *besieged) stateDir() string { return filepath.Join(b.d.config.states(), b.ID) }
-func (b *besieged) pinDir() string   { return filepath.Join(b.d.config.pins(), b.ID) }
 
 func (b *besieged) record(t testing.TB) record {
 	t.Helper()
