@@ -30,7 +30,7 @@ func TestAttackResources(t *testing.T) {
 	a, b := d.bottle(t, options{}), d.bottle(t, options{})
 	neighbour(t, b)
 	at := strings.Fields(a.must(t, order{Op: "lookup", Addr: allowedHost}).Body)[0]
-	fds, memory := descriptorsOf(t, a.WorkerPID), residentBytes(t, a.WorkerPID)
+	fds := descriptorsOf(t, a.WorkerPID)
 	const cap = 1100 // proxy.Limits: 1024 connections, and some that are not counted
 
 	for name, opening := range map[string]string{
@@ -52,32 +52,33 @@ func TestAttackResources(t *testing.T) {
 				return moreThan(held, cap*2) // one here, and one to the upstream
 			})
 	}
-	budget := memory + 256<<20
-	for name, o := range map[string]order{
-		"eight downloads at once": {Op: "download", URL: "https://" + allowedHost + "/big", N: scaled(16<<20, 1<<30)},
-		"an upload":               {Op: "upload", URL: "https://" + allowedHost + "/", N: scaled(64<<20, 10<<30)},
-	} {
-		attack.Stopped(t, "X04", name,
-			func(*testing.T) error { return moreThan(scaled(256<<20, 8<<30), 256<<20-1) }, // held in memory, it would be over
-			func(t *testing.T) error {
-				done := make(chan struct{})
-				most := 0
-				go func() {
-					defer close(done)
-					_, _ = a.do(o)
-				}()
-				for running := true; running; {
-					select {
-					case <-done:
-						running = false
-					case <-time.After(10 * time.Millisecond):
-						most = max(most, residentBytes(t, a.WorkerPID))
-					}
-				}
-				neighbour(t, b)
-				return moreThan(most, budget)
-			})
+	// What nobody reads is not taken in: beyond the buffers of the connections on either side,
+	// which hold some MiB each, an endless body waits where it comes from.
+	const window, bodies = 24 << 20, 8
+	attack.Stopped(t, "X04", "endless bodies down that the program does not read",
+		func(t *testing.T) error {
+			free := outside(t)
+			before := world.sent.Load()
+			free.must(t, order{Op: "hoard", URL: "https://" + allowedHost + "/big", N: bodies, Data: "read"})
+			defer free.must(t, order{Op: "unknock"})
+			return moreThan(int(settles(&world.sent, before+bodies*window+1)-before), bodies*window)
+		},
+		func(t *testing.T) error {
+			before := settles(&world.sent, 1<<62)
+			a.must(t, order{Op: "hoard", URL: "https://" + allowedHost + "/big", N: bodies})
+			taken := settles(&world.sent, before+bodies*window+1) - before
+			neighbour(t, b)
+			a.must(t, order{Op: "unknock"})
+			return moreThan(int(taken), bodies*window)
+		})
+	up := func(who *agent, path string) attack.Probe {
+		return func(t *testing.T) error {
+			taken := who.must(t, order{Op: "upload", URL: "https://" + allowedHost + path, N: window + 1}).N
+			neighbour(t, b)
+			return moreThan(taken, window)
+		}
 	}
+	attack.Stopped(t, "X04", "an endless body up that the upstream does not read", up(outside(t), "/"), up(a.agent, "/stall"))
 	attack.Stopped(t, "X06", "openings of every kind with noise behind them",
 		func(t *testing.T) error {
 			said, err := outside(t).do(order{Op: "garbage", Addr: world.sinkAddr(), N: 20})

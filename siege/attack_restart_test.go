@@ -100,16 +100,19 @@ func TestAttackStopped(t *testing.T) {
 // TestAttackInFlight keeps a connection open across a restart: it must obey what the next
 // daemon says.
 func TestAttackInFlight(t *testing.T) {
-	for _, protocol := range []string{"h1", "h2"} {
-		d := newDaemon(t)
-		plain, bound := d.bottle(t, options{name: "control"}), d.bottle(t, options{name: "attack"})
-		request := order{Op: "keep", ID: "old", URL: "https://" + allowedHost + "/", Network: protocol}
+	d := newDaemon(t)
+	plain, bound := d.bottle(t, options{name: "control"}), d.bottle(t, options{name: "attack"})
+	protocols := []string{"h1", "h2"}
+	for _, protocol := range protocols {
+		request := order{Op: "keep", ID: protocol, URL: "https://" + allowedHost + "/", Network: protocol}
 		plain.must(t, request)
 		bound.must(t, request)
-		d.kill()
-		next := d.again(t)
-		bound.update(t, next, otherRoute, nil)
-		again := order{Op: "again", ID: "old", URL: "https://" + allowedHost + "/"}
+	}
+	d.kill()
+	next := d.again(t)
+	bound.update(t, next, otherRoute, nil)
+	for _, protocol := range protocols {
+		again := order{Op: "again", ID: protocol, URL: "https://" + allowedHost + "/"}
 		attack.Stopped(t, "R12", "a connection from before the restart, "+protocol,
 			func(t *testing.T) error { _, err := plain.do(again); return err },
 			func(t *testing.T) error { _, err := bound.do(again); return err })

@@ -1,12 +1,12 @@
 package siege
 
 import (
+	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"net"
-	"sync"
+	"net/http"
 	"sync/atomic"
 	"time"
 )
@@ -38,55 +38,57 @@ func release(order) answerOf {
 	for _, c := range held {
 		c.Close()
 	}
-	held = nil
+	for _, c := range hoarded {
+		c.Close()
+	}
+	held, hoarded = nil, nil
 	return answerOf{}
 }
 
-// upload posts a body of o.N bytes.
+// settles waits until a count does not grow any more, or is at least enough.
+func settles(n *atomic.Int64, enough int64) int64 {
+	for last := int64(-1); ; {
+		now := n.Load()
+		if now == last && now > 0 || now >= enough {
+			return now
+		}
+		last = now
+		time.Sleep(500 * time.Millisecond)
+	}
+}
+
+// upload posts an endless body, and says how much of it was taken: all that there was room
+// for, or o.N bytes.
 func upload(o order) answerOf {
-	resp, err := newClient().Post(o.URL, "application/octet-stream", io.LimitReader(zeros{}, int64(o.N)))
+	var taken atomic.Int64
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, o.URL, counted{zeros{}, &taken})
 	if err != nil {
 		return failed(err)
 	}
-	defer resp.Body.Close()
-	_, err = io.Copy(io.Discard, resp.Body)
-	a := outcome(err)
-	a.Status = resp.StatusCode
-	return a
+	go func() { _, _ = newClient().Do(req) }()
+	return answerOf{N: int(settles(&taken, int64(o.N)))}
 }
 
-// download reads o.N bytes of each of eight bodies at once, and drops the rest.
-func download(o order) answerOf {
-	var all sync.WaitGroup
-	var read atomic.Int64
-	errs := make(chan error, 8)
-	for range cap(errs) {
-		all.Go(func() {
-			c := newClient()
-			c.Timeout = time.Minute
-			resp, err := c.Get(o.URL)
-			if err != nil {
-				errs <- err
-				return
-			}
-			defer resp.Body.Close()
-			n, err := io.CopyN(io.Discard, resp.Body, int64(o.N))
-			read.Add(n)
-			if err != nil {
-				errs <- err
-			}
-		})
+// hoard asks for o.N endless bodies and reads nothing of them, until it is told to let go.
+func hoard(o order) answerOf {
+	for range o.N {
+		c := newClient()
+		c.Timeout = 0
+		resp, err := c.Get(o.URL)
+		if err != nil {
+			return failed(err)
+		}
+		hoarded = append(hoarded, resp.Body)
+		if o.Data == "read" {
+			go func() { _, _ = io.Copy(io.Discard, resp.Body) }()
+		}
 	}
-	all.Wait()
-	close(errs)
-	var joined []error
-	for err := range errs {
-		joined = append(joined, err)
-	}
-	a := outcome(errors.Join(joined...))
-	a.N = int(read.Load())
-	return a
+	return answerOf{}
 }
+
+var hoarded []io.Closer
 
 // openings are what programs begin with, and what a parser dislikes; the rest is chance.
 var openings = []string{

@@ -26,7 +26,7 @@ func init() {
 	ops = map[string]func(order) answerOf{
 		"get": get, "dial": dial, "socket": socketOp, "sh": sh, "keep": keep, "again": again, "serve": serveOp, "served": served,
 		"relay": relay, "prober": startProber, "report": reportProber, "sweep": sweepPorts, "lookup": lookup,
-		"slow": slow, "upload": upload, "download": download, "garbage": garbage, "open": open, "connect-unix": connectUnix, "unknock": release,
+		"slow": slow, "upload": upload, "hoard": hoard, "garbage": garbage, "open": open, "connect-unix": connectUnix, "unknock": release,
 	}
 }
 
@@ -147,7 +147,7 @@ func dial(o order) answerOf {
 			return failed(err)
 		}
 	}
-	conn.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+	conn.SetReadDeadline(time.Now().Add(150 * time.Millisecond))
 	buf := make([]byte, 4096)
 	n, err := conn.Read(buf)
 	if n > 0 {

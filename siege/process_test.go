@@ -47,18 +47,6 @@ func uidOf(t testing.TB, pid int) uint32 {
 	return uid
 }
 
-// residentBytes is how much memory a process has.
-func residentBytes(t testing.TB, pid int) int {
-	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
-	must(t, err)
-	var total, resident int
-	if !scan(string(text), "%d %d", &total, &resident) {
-		t.Fatalf("statm of process %d: %q", pid, text)
-	}
-	return resident * os.Getpagesize()
-}
-
 // descriptorsOf is how many descriptors a process has open.
 func descriptorsOf(t testing.TB, pid int) int {
 	t.Helper()

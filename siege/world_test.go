@@ -38,6 +38,7 @@ type theWorld struct {
 	canary    *canary              // bare TCP
 	banner    *canary              // TCP that speaks first
 	captured  *os.File
+	sent      atomic.Int64 // bytes of endless bodies that upstreams got rid of
 
 	mu        sync.Mutex
 	frames    map[netip.Addr]int // of the watched addresses
@@ -247,7 +248,7 @@ func answer(rw http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/echo": // as a debug endpoint would
 		fmt.Fprintf(rw, "authorization: %s\n", r.Header.Get("Authorization"))
 	case r.URL.Path == "/big":
-		_, _ = io.CopyN(rw, zeros{}, 1<<30)
+		_, _ = io.CopyN(rw, counted{zeros{}, &world.sent}, 1<<30)
 	case r.URL.Path == "/stall":
 		rw.WriteHeader(http.StatusOK)
 		_ = http.NewResponseController(rw).Flush()
@@ -255,6 +256,18 @@ func answer(rw http.ResponseWriter, r *http.Request) {
 	default:
 		fmt.Fprintf(rw, "you are at %s\n", strings.Split(r.Host, ":")[0])
 	}
+}
+
+// counted counts what is read through it.
+type counted struct {
+	io.Reader
+	n *atomic.Int64
+}
+
+func (c counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n.Add(int64(n))
+	return n, err
 }
 
 type zeros struct{}
