@@ -21,9 +21,11 @@ import (
 
 // Bounds of a suggestion.
 const (
-	maxPaths    = 8   // of one host, before those with the same parent become one entry
-	maxComments = 40  // of what cannot be allowed
-	maxWants    = 512 // different requests; what is more is told to be left out
+	maxPaths    = 8         // of one host, before those with the same parent become one entry
+	maxComments = 40        // of what cannot be allowed
+	maxPrograms = 8         // named for one entry
+	maxText     = 256 << 10 // bytes of hosts and paths, so that the result stays a manifest
+	maxWants    = 4096      // different requests; what is more is told to be left out
 )
 
 // want is one kind of request that was refused.
@@ -35,18 +37,25 @@ type want struct {
 
 // key tells wants apart.
 func (w want) key() string {
-	return fmt.Sprint(w.query.Scheme, w.query.SNI, w.query.Authority, w.method, w.path)
+	return fmt.Sprintf("%s %s %s %s %s", w.query.Scheme, w.query.SNI, w.query.Authority, w.method, w.query.Target)
 }
 
 // asked is who asked for something, by program, and how often.
 type asked map[string]uint64
 
 func (a asked) add(e audit.Event) {
-	who := e.Process.Comm
-	if who == "" {
+	who := audit.Visible(e.Process.Comm)
+	if who == "" || len(who) > 64 {
 		who = "unknown"
 	}
-	a[audit.Visible(who)] += max(1, e.Count)
+	a.count(who, max(1, e.Count))
+}
+
+func (a asked) count(who string, n uint64) {
+	if _, known := a[who]; !known && len(a) >= maxPrograms {
+		who = "others"
+	}
+	a[who] += n
 }
 
 // String names the programs, the busiest first.
@@ -63,6 +72,7 @@ type Suggestion struct {
 	routes map[routes.Host]*route
 	not    map[string]asked // what cannot be allowed, and why
 	wants  map[string]want
+	size   int // of the texts in wants
 	over   int
 }
 
@@ -96,12 +106,14 @@ func (s *Suggestion) take(e audit.Event) {
 		return
 	}
 	w, why := wanted(e)
-	if why == "" && s.wants[w.key()].path == "" {
+	if _, known := s.wants[w.key()]; why == "" && !known {
 		why = w.refused()
-		if why == "" && len(s.wants) >= maxWants {
+		size := len(w.path) + len(w.query.Authority.String())
+		if why == "" && (len(s.wants) >= maxWants || s.size+size > maxText) {
 			s.over++
 			return
 		}
+		s.size += size
 	}
 	if why != "" {
 		what := strings.TrimSpace(e.Method+" "+e.Target()) + ": " + why

@@ -115,3 +115,24 @@ func TestGroupNeverMakesTheRoot(t *testing.T) {
 		t.Errorf("%v", list)
 	}
 }
+
+// A record without end makes no manifest without end, and says so.
+func TestSuggestionIsBounded(t *testing.T) {
+	var events []audit.Event
+	for i := range 3000 {
+		path := fmt.Sprintf("/%d%s", i, strings.Repeat("x", 900))
+		events = append(events, refusal("GET", "api.example.com", path, fmt.Sprint("program", i), routes.ReasonHost))
+	}
+	s := From(events)
+	text, err := s.Manifest()
+	if err != nil || len(text) > routes.MaxManifest || s.over < 2000 || !strings.Contains(string(text), "more that were not looked at") {
+		t.Errorf("%d bytes, %d left out, %v", len(text), s.over, err)
+	}
+	a := asked{}
+	for i := range 100 {
+		a.count(fmt.Sprint(i), 1)
+	}
+	if len(a) != maxPrograms+1 || a["others"] != 100-maxPrograms {
+		t.Errorf("%v", a)
+	}
+}

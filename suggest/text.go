@@ -38,7 +38,7 @@ func (s *Suggestion) Manifest() ([]byte, error) {
 		fmt.Fprintf(&b, "#   %s: %s\n", audit.Visible(what), s.not[what])
 	}
 	if s.over > 0 {
-		fmt.Fprintf(&b, "#   and %d requests more than the %d that are looked at\n", s.over, maxWants)
+		fmt.Fprintf(&b, "#   and %d more that were not looked at: there are too many different ones\n", s.over)
 	}
 	text := []byte(b.String())
 	t, err := table(text)
@@ -127,7 +127,7 @@ func (g grouped) with(other grouped) grouped {
 	sum := asked{}
 	for _, a := range []asked{g.asked, other.asked} {
 		for who, n := range a {
-			sum[who] += n
+			sum.count(who, n)
 		}
 	}
 	return grouped{g.path, sum, g.of + other.of}
