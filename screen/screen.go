@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -107,7 +108,7 @@ func exemptions(r *routes.Route) string {
 	return strings.Join(slices.Sorted(slices.Values(r.DLP.Exempt)), " ")
 }
 
-// compile takes some 40 ms and 4 MiB, of which most is paid once.
+// compile takes some 40 ms, of which a third is paid once, and leaves 4 MiB.
 func (s *Screen) compile(r *ruling, mode routes.DLPMode) (*dlp.Engine, error) {
 	all, err := rules.Load()
 	if err != nil {
@@ -127,6 +128,7 @@ func (s *Screen) compile(r *ruling, mode routes.DLPMode) (*dlp.Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("screen: %w", err)
 	}
+	go debug.FreeOSMemory() // compiling leaves more garbage behind than a worker needs for the rest of its life
 	return e, nil
 }
 
