@@ -59,6 +59,8 @@ func TestMain(m *testing.M) {
 		os.Exit(daemonMain())
 	case holderArg0:
 		os.Exit(holderMain())
+	case conformanceArg0:
+		os.Exit(conformanceMain())
 	}
 	os.Exit(besiege(m))
 }
