@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // leftovers lists everything that a manager's bottles hold on the host: state
@@ -41,12 +42,17 @@ func processesOf(t *testing.T, m *Manager) []string {
 	return found
 }
 
-// nothingLeft fails the test where something is.
+// nothingLeft fails the test where something is. A process that was killed may take
+// a moment to be gone.
 func nothingLeft(t *testing.T, m *Manager) {
 	t.Helper()
-	if found := leftovers(t, m); len(found) > 0 {
-		t.Errorf("left behind: %s", strings.Join(found, ", "))
+	var found []string
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if found = leftovers(t, m); len(found) == 0 {
+			return
+		}
 	}
+	t.Errorf("left behind: %s", strings.Join(found, ", "))
 }
 
 // descriptors is how many this process has open.
