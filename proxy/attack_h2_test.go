@@ -25,10 +25,18 @@ type h2Conn struct {
 	enc    *hpack.Encoder
 }
 
-func newH2(c net.Conn) (*h2Conn, error) {
+func field(name, value string) hpack.HeaderField { return hpack.HeaderField{Name: name, Value: value} }
+
+// serverH2 is the same from an upstream's side, after the preface.
+func serverH2(c net.Conn) *h2Conn {
 	h := &h2Conn{Conn: c, Framer: http2.NewFramer(c, c), stream: 1}
 	h.enc = hpack.NewEncoder(&h.buf)
 	h.Framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	return h
+}
+
+func newH2(c net.Conn) (*h2Conn, error) {
+	h := serverH2(c)
 	c.SetDeadline(time.Now().Add(5 * time.Second))
 	if _, err := io.WriteString(c, http2.ClientPreface); err != nil {
 		return nil, err
@@ -41,7 +49,7 @@ func newH2(c net.Conn) (*h2Conn, error) {
 func (h *h2Conn) request(body string, fields ...string) string {
 	h.buf.Reset()
 	for i := 0; i < len(fields); i += 2 {
-		h.enc.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1]})
+		h.enc.WriteField(field(fields[i], fields[i+1]))
 	}
 	id := h.stream
 	h.stream += 2
