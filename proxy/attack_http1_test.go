@@ -141,6 +141,29 @@ func TestAttackHeaders(t *testing.T) {
 	}
 }
 
+// A field that names a second path says nothing on a route that judges paths: the
+// request is refused. Where every path is allowed it passes.
+func TestAttackSecondPath(t *testing.T) {
+	w := newWorld(t, `{"routes": [{"host": "api.example.com", "path_allowlist": ["/x"]}]}`)
+	open := newWorld(t, bareAPI)
+	s, passed := w.sink(443, okReply, "api.example.com"), open.sink(443, okReply, "api.example.com")
+	for _, field := range []string{"Destination", "x-amz-copy-source", "x-goog-copy-source", "x-ms-copy-source", "x-ms-rename-source", "X-Copy-From"} {
+		send := head + field + ": /private/key\r\n\r\n"
+		through := func(w *world, s *sink) error {
+			c := w.tls("api.example.com", 443)
+			defer c.Close()
+			raw(t, c, send)
+			if !strings.Contains(s.text(), "/private/key") {
+				return errors.New("refused")
+			}
+			return nil
+		}
+		attack.Stopped(t, "H28", field,
+			func(*testing.T) error { return through(open, passed) },
+			func(*testing.T) error { return through(w, s) })
+	}
+}
+
 // Every request of a connection is judged for itself.
 func TestAttackPipelining(t *testing.T) {
 	w := newWorld(t, `{"routes": [{"host": "api.example.com", "path_allowlist": ["/x"]}]}`)

@@ -40,10 +40,23 @@ func (x *exchange) judge(r *http.Request) (reason, bool) {
 	if !d.Allowed() {
 		return reason{string(d.Reason), statusOf(d), d.Detail}, false
 	}
-	if !d.Route.AnyPath && r.Header["Destination"] != nil { // of COPY and MOVE (RFC 4918 section 10.3)
-		return reason{"destination-not-allowed", http.StatusForbidden, "Destination names a second path, which a route with a path list does not judge"}, false
+	if !d.Route.AnyPath {
+		for name := range r.Header {
+			if secondPath(name) {
+				return reason{"destination-not-allowed", http.StatusForbidden, name + " names a second path, which a route with a path list does not judge"}, false
+			}
+		}
 	}
 	return reason{}, true
+}
+
+// secondPath reports whether a field names another resource that the request is
+// about: Destination of COPY and MOVE (RFC 4918 section 10.3), and the source of a
+// copy or a rename in the object stores (x-amz-copy-source, x-goog-copy-source,
+// x-ms-copy-source, x-ms-rename-source, x-copy-from and their like).
+func secondPath(name string) bool {
+	return name == "Destination" || name == "X-Copy-From" ||
+		strings.HasSuffix(name, "-Copy-Source") || strings.HasSuffix(name, "-Rename-Source")
 }
 
 // checkForm refuses what net/http lets through and a second parser might read

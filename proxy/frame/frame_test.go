@@ -189,6 +189,22 @@ func TestMasksAcrossFrames(t *testing.T) {
 	}
 }
 
+// A server's control frames are masked as well: a close may give the credential that
+// it did not like as the reason.
+func TestAttackSecretInControlFrames(t *testing.T) {
+	for _, first := range []byte{0x88, 0x89, 0x8a} { // close, ping, pong
+		wire := build(first, nil, []byte("\x03\xe8bad token "+secretText))
+		attack.Stopped(t, "C01", fmt.Sprintf("control frame %#x", first),
+			func(*testing.T) error { return leaks(wire, &Relay{}) },
+			func(*testing.T) error { return leaks(wire, &Relay{Secret: scrub.New(secretText)}) })
+		var out bytes.Buffer
+		r := Relay{Secret: scrub.New(secretText)}
+		if _, err := r.Copy(&out, bytes.NewReader(wire)); err != nil || bytes.Contains(out.Bytes(), []byte(secretText)) || out.Len() != len(wire) || r.Found() != 1 {
+			t.Errorf("%#x: %q, found %d, %v", first, out.Bytes(), r.Found(), err)
+		}
+	}
+}
+
 func FuzzRelay(f *testing.F) {
 	f.Add(build(0x81, key, []byte("hello")))
 	f.Add(append(build(0x01, key, []byte("a")), build(0x80, key, []byte("b"))...))

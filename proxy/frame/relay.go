@@ -21,12 +21,13 @@ type Relay struct {
 	// is the end of a message or control frame. An error stops the relay with
 	// close code 1008; the piece does not leave.
 	Inspect func(op Opcode, last bool, p []byte) error
-	// Secret is masked in unmasked payloads. Bytes that may begin a match are held
+	// Secret is masked in unmasked payloads, the reason of a close among them. Bytes that may begin a match are held
 	// back until the next piece, or the end of the message.
 	Secret *scrub.Set
 
 	message Opcode // of the unfinished message, or 0
 	matcher *scrub.Matcher
+	control int // matches in control frames
 	out     queue
 	scratch []byte
 }
@@ -105,8 +106,12 @@ func (r *Relay) forward(in *bufio.Reader, h header) error {
 			return err
 		}
 		offset += int(n)
-		if data && r.matcher != nil {
+		switch {
+		case r.matcher == nil:
+		case data:
 			r.out.mask(r.matcher, len(p))
+		default: // whole, and no part of the message around it
+			r.control += r.Secret.Bytes(p)
 		}
 		if data && h.fin && left == 0 {
 			r.message = 0
@@ -143,5 +148,5 @@ func (r *Relay) Found() int {
 	if r.matcher == nil {
 		return 0
 	}
-	return r.matcher.Found()
+	return r.matcher.Found() + r.control
 }

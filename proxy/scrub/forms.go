@@ -11,7 +11,7 @@ import (
 )
 
 // forms returns secret as servers may write it: raw, percent-encoded (as a
-// query, as a path, every byte), escaped for JSON and HTML, hexadecimal, and
+// query, as a path, every byte), escaped for JSON and HTML, hexadecimal, in UTF-16, and
 // base64 in both alphabets at each of the alignments that it can have inside a
 // longer encoded text. Duplicates are left out.
 func forms(secret string) []string {
@@ -36,6 +36,8 @@ func forms(secret string) []string {
 	add(html.EscapeString(secret))
 	add(hex.EncodeToString([]byte(secret)))
 	add(strings.ToUpper(hex.EncodeToString([]byte(secret))))
+	add(everyByte(secret, "%c\x00")) // UTF-16, little endian
+	add(everyByte(secret, "\x00%c"))
 	for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
 		for shift := range 3 {
 			core := base64Core(enc, secret, shift)

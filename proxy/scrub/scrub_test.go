@@ -29,6 +29,8 @@ var encodings = map[string]func(string) string{
 	"base64 0": func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) },
 	"base64 1": func(s string) string { return base64.StdEncoding.EncodeToString([]byte("u" + s + "tail")) },
 	"base64 2": func(s string) string { return base64.URLEncoding.EncodeToString([]byte("u:" + s + "t")) },
+	"UTF-16":   func(s string) string { return everyByte(s, "%c\x00") },
+	"UTF-16BE": func(s string) string { return everyByte(s, "\x00%c") },
 	"basic":    func(s string) string { return base64.StdEncoding.EncodeToString([]byte("x-access-token:" + s)) },
 }
 
