@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -92,8 +93,12 @@ func mountsLeft(t testing.TB, c daemonConfig) []string {
 	return left
 }
 
-// watchedGroups are the ids of all groups of bottles that were seen, by instance.
-var watchedGroups = map[string][]uint64{}
+// watched guards watchedGroups, the ids of all groups of bottles that were seen, by
+// instance: a halted daemon is looked at from another goroutine.
+var (
+	watched       sync.Mutex
+	watchedGroups = map[string][]uint64{}
+)
 
 // note remembers the groups that are there now, so that links to them can be looked for
 // when they are gone.
@@ -101,6 +106,8 @@ func note(t testing.TB, c daemonConfig) {
 	t.Helper()
 	groups, err := filepath.Glob(filepath.Join(c.cgroups(), "*", "bottle"))
 	must(t, err)
+	watched.Lock()
+	defer watched.Unlock()
 	for _, g := range groups {
 		watchedGroups[c.Instance] = append(watchedGroups[c.Instance], inode(t, g))
 	}
@@ -110,6 +117,8 @@ func note(t testing.TB, c daemonConfig) {
 // group by its id, or 0 once the group is removed.
 func linksLeft(t testing.TB, c daemonConfig, alive []uint64) []string {
 	t.Helper()
+	watched.Lock()
+	defer watched.Unlock()
 	var left []string
 	for _, id := range linkedGroups(t) {
 		if slices.Contains(watchedGroups[c.Instance], id) && !slices.Contains(alive, id) {
