@@ -7,7 +7,9 @@ import (
 )
 
 // adopt makes an upstream's response fit for the bottle, in place. It refuses one
-// that cannot be searched for the credential that was sent.
+// that cannot be searched for the credential that was sent: with any Content-Encoding,
+// since identity was asked for (inject.go) and undoing it would mean a decoder, and its
+// bombs, for upstreams that do not do as asked.
 func (x *exchange) adopt(resp *http.Response) (reason, bool) {
 	x.cleanResponse(resp.Header)
 	var in io.Reader = resp.Body
