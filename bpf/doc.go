@@ -24,6 +24,26 @@
 // program. What no hook sees (AF_PACKET, AF_VSOCK, AF_NETLINK) is up to seccomp
 // and to the namespace, which has no wire.
 //
+// The programs need Linux 5.9 or later, and the rest of bottled 5.14. What decides, by
+// the release that has it for all the kinds of programs that use it:
+//
+//	4.18  hooks on connect(2), bind(2) and sendto(2)     BPF_PROG_TYPE_CGROUP_SOCK_ADDR
+//	5.5   constants that the verifier knows              .rodata, frozen
+//	5.7   links to a cgroup, pinned                      BPF_LINK_CREATE
+//	5.7   namespace and cookie of a socket               bpf_get_netns_cookie, bpf_get_socket_cookie
+//	5.7   process, also by name                          bpf_get_current_pid_tgid, bpf_get_current_comm
+//	5.8   reports                                        BPF_MAP_TYPE_RINGBUF
+//	5.9   the end of a socket, and links that detach     BPF_CGROUP_INET_SOCK_RELEASE, BPF_LINK_DETACH
+//	5.9   a mark on a socket when it is made             bpf_sk_storage_get in cgroup/sock (BPF_F_CLONE: 5.4)
+//	5.14  the namespace's cookie, for the loader         SO_NETNS_COOKIE
+//	6.15  namespace of a packet                          bpf_get_netns_cookie in cgroup_skb
+//
+// Before 6.15, such as on Debian 12 (6.1) and 13 (6.12), egress goes by the mark
+// that sock_create leaves at a socket and that a socket from accept(2) inherits from
+// its listener; a packet of a socket without a mark is refused. [Options.ByMark] does
+// the same on any kernel. Tried on 6.18, both ways; the releases are from the history
+// of kernel/bpf and net/core/filter.c.
+//
 // The programs are pinned: they go on when the process that attached them is gone,
 // [Open] finds them again and [Remove] takes them away. Each refusal is counted
 // ([Hooks.Counts]) and reported with its process ([Hooks.Refusals]). [Flows] tells

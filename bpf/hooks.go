@@ -56,7 +56,8 @@ var attachFault = func(step string) error { return nil }
 // Attach loads the programs, attaches the complete set to the cgroup and pins it. On
 // an error nothing stays attached, loaded or pinned.
 //
-// It needs CAP_BPF, CAP_NET_ADMIN and, for pinning, a writable PinDir.
+// It needs CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN (CAP_SYS_ADMIN stands in for the first
+// two) and, for pinning, a BPF file system that it can write to.
 func Attach(o Options) (*Hooks, error) {
 	if o.NetnsCookie == 0 {
 		return nil, errors.New("attach the bottle's programs: the cookie of the namespace is zero: ask the namespace for it before attaching")

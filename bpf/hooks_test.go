@@ -208,9 +208,16 @@ func TestZeroConstantsDeny(t *testing.T) {
 
 func TestProbe(t *testing.T) {
 	o := options(t, group(t))
-	for _, f := range Probe(o) {
-		if f.Err != nil || f.Name == "" || f.Fix == "" {
-			t.Errorf("%s: %v: %s", f.Name, f.Err, f.Fix)
+	for _, o.ByMark = range []bool{false, true} {
+		marks := false
+		for _, f := range Probe(o) {
+			if f.Err != nil || f.Name == "" || f.Detail == "" || f.Fix == "" {
+				t.Errorf("%s: %q, %v: %s", f.Name, f.Detail, f.Err, f.Fix)
+			}
+			marks = marks || strings.Contains(f.Detail, "marks")
+		}
+		if marks != o.ByMark {
+			t.Errorf("by mark %t, told %t", o.ByMark, marks)
 		}
 	}
 	o.PinDir = filepath.Join(t.TempDir(), "pins")
