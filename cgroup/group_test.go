@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -152,29 +151,5 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	if _, err := Open(filepath.Join(place(t), "none")); err == nil {
 		t.Error("opened what is not there")
-	}
-}
-
-// Each limit is set, or its controller is named as missing; nothing is passed over.
-func TestLimits(t *testing.T) {
-	base, err := Base()
-	must(t, err)
-	g, err := Create(filepath.Join(place(t), "bottle"))
-	must(t, err)
-	defer g.Close()
-	must(t, g.Limit(base, Limits{}))
-	err = g.Limit(base, Limits{Memory: 64 << 20, Processes: 100, CPU: 50 * time.Millisecond})
-	for file, want := range map[string]string{"memory.max": "67108864", "pids.max": "100", "cpu.max": "50000 100000"} {
-		controller, _, _ := strings.Cut(file, ".")
-		got, readErr := os.ReadFile(filepath.Join(g.Path(), file))
-		switch {
-		case readErr != nil && (err == nil || !strings.Contains(err.Error(), "limit "+controller) || !errors.Is(err, ErrNoController)):
-			t.Errorf("%s is not there, and Limit said %v", file, err)
-		case readErr == nil && strings.TrimSpace(string(got)) != want:
-			t.Errorf("%s is %q", file, got)
-		}
-	}
-	if err := g.Limit(t.TempDir(), Limits{Memory: 1}); err == nil {
-		t.Error("limited below a base that is not above the group")
 	}
 }

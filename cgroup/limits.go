@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Limits bound what a group and everything below it use. Zero: no bound.
@@ -27,9 +29,10 @@ const cpuPeriod = 100 * time.Millisecond
 
 // Limit sets the limits and hands the controllers down from base, which [Base] gave.
 // A controller that is not there is reported by an error that wraps
-// [ErrNoController]; the other limits are set all the same.
+// [ErrNoController]; the other limits are set all the same. Where something else went
+// wrong, too, the error is only about that.
 func (g *Group) Limit(base string, l Limits) error {
-	var errs []error
+	var missing, failed []error
 	for _, limit := range []struct{ controller, value string }{
 		{"memory", limitValue(l.Memory)},
 		{"pids", limitValue(int64(l.Processes))},
@@ -38,11 +41,20 @@ func (g *Group) Limit(base string, l Limits) error {
 		if limit.value == "" {
 			continue
 		}
-		if err := g.limit(base, limit.controller, limit.value); err != nil {
-			errs = append(errs, fmt.Errorf("limit %s of cgroup %q: %w", limit.controller, g.path, err))
+		err := g.limit(base, limit.controller, limit.value)
+		if err == nil {
+			continue
 		}
+		of := &failed
+		if errors.Is(err, ErrNoController) {
+			of = &missing
+		}
+		*of = append(*of, fmt.Errorf("limit %s of cgroup %q: %w", limit.controller, g.path, err))
 	}
-	return errors.Join(errs...)
+	if len(failed) > 0 {
+		return errors.Join(failed...)
+	}
+	return errors.Join(missing...)
 }
 
 func limitValue(n int64) string {
@@ -84,17 +96,24 @@ func handDown(base, dir, controller string) error {
 		if !slices.Contains(strings.Fields(string(data)), controller) {
 			// The root has every controller; the group below it only what the root
 			// hands down. Nobody else's group is touched but the root's, and only added to.
-			if dir != base || !addController(filepath.Dir(base), controller) {
+			if dir != base || addController(filepath.Dir(base), controller) != nil {
 				return ErrNoController
 			}
 		}
-		if !addController(dir, controller) {
-			return ErrNoController
+		if err := addController(dir, controller); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func addController(dir, controller string) bool {
-	return os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+controller), 0) == nil
+// addController hands a controller to the groups below dir. The kernel says ENOENT of
+// one that dir has not, and EINVAL of one that it was booted without
+// (kernel/cgroup/cgroup.c, cgroup_subtree_control_write).
+func addController(dir, controller string) error {
+	err := os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+controller), 0)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.EINVAL) {
+		return ErrNoController
+	}
+	return err
 }
