@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"syscall"
 	"unsafe"
 
@@ -37,21 +38,25 @@ type check struct {
 
 // examination is what the checks share; it is released at the end.
 type examination struct {
-	cgroups, pins string
-	group         *cgroup.Group
-	namespace     *netns.Namespace
+	base, cgroups, pins string
+	group               *cgroup.Group
+	namespace           *netns.Namespace
 }
 
-var checks = []check{
+// ground is what the programs are tried on.
+var ground = []check{
 	{"root", true, "run as root: sudo bottled doctor", (*examination).root},
 	{"cgroup v2", true, "boot with the unified hierarchy, or mount cgroup2; in a service set Delegate=yes and not ProtectControlGroups=", (*examination).makeCgroup},
 	{"network namespace", true, "a service must not set RestrictNamespaces= or PrivateUsers=", (*examination).makeNamespace},
 	{"nftables with tproxy", true, "load the kernel modules nf_tables, nft_tproxy, nft_reject_inet", (*examination).applyRules},
 	{"transparent listeners", true, "the daemon needs CAP_NET_ADMIN", (*examination).listen},
-	{"eBPF cgroup programs as links", true, "needs Linux 5.10 with CONFIG_CGROUP_BPF, CAP_BPF and a BPF file system", (*examination).attachHooks},
+}
+
+var others = []check{
 	{"clone into a cgroup", true, "needs clone3(2), Linux 5.7; a service must not set RestrictNamespaces=", (*examination).clone},
 	{"overlay file system", true, "load the kernel module overlay", (*examination).overlay},
 	{"seccomp filters", true, "needs a kernel with CONFIG_SECCOMP_FILTER", (*examination).seccomp},
+	{"limits", false, "guard the host against what a bottle uses up: boot with systemd.unified_cgroup_hierarchy=1; a service needs Delegate=yes", (*examination).limit},
 	{"Landlock", false, "a further wall around the enforcer: boot with lsm=landlock,…", (*examination).landlock},
 }
 
@@ -59,26 +64,30 @@ var checks = []check{
 // required one is missing: each step of a start fails for the same reasons.
 func (m *Manager) Doctor(ctx context.Context) (bool, []Feature) {
 	id := "doctor-" + newID()
-	x := &examination{cgroups: filepath.Join(m.cgroups, id), pins: filepath.Join(m.pins, id)}
+	x := &examination{base: m.base, cgroups: filepath.Join(m.cgroups, id), pins: filepath.Join(m.pins, id)}
 	defer x.release(ctx)
 	return examine(x)
 }
 
 func examine(x *examination) (bool, []Feature) {
-	all := true
-	features := make([]Feature, 0, len(checks))
+	features := slices.Concat(x.try(ground), x.hooks(), x.try(others))
+	missing := slices.ContainsFunc(features, func(f Feature) bool { return f.Required && !f.OK })
+	return !missing, features
+}
+
+func (x *examination) try(checks []check) []Feature {
+	var features []Feature
 	for _, c := range checks {
 		f := Feature{Name: c.name, Required: c.required}
 		detail, err := c.do(x)
 		if err != nil {
 			f.Detail, f.Fix = err.Error(), c.fix
-			all = all && !c.required
 		} else {
 			f.OK, f.Detail = true, detail
 		}
 		features = append(features, f)
 	}
-	return all, features
+	return features
 }
 
 func (x *examination) release(ctx context.Context) {
@@ -129,19 +138,6 @@ func (x *examination) listen() (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("%d sockets", len(l.Files())), l.Close()
-}
-
-func (x *examination) attachHooks() (string, error) {
-	if x.group == nil || x.namespace == nil {
-		return "", errEarlier
-	}
-	hooks, err := bpf.Attach(bpf.Options{
-		CgroupFD: x.group.FD(), NetnsCookie: x.namespace.Cookie(), Addresses: netns.Default().Addresses(), PinDir: x.pins,
-	})
-	if err != nil {
-		return "", err
-	}
-	return "complete set attached and pinned", errors.Join(hooks.Verify(x.group.FD(), x.namespace.Cookie()), hooks.Close())
 }
 
 // clone starts a process in the cgroup; that the program does not exist shows that

@@ -56,6 +56,7 @@ type Options struct {
 type Manager struct {
 	o        Options
 	instance *instance
+	base     string // path of the cgroup below which those of all instances are
 	cgroups  string // path of the cgroup below which this instance's are
 	pins     string // directory in a BPF file system, likewise
 	trust    *trust.Host
@@ -96,7 +97,7 @@ func NewManager(ctx context.Context, o Options) (*Manager, error) {
 		return nil, fmt.Errorf("run directory: %w", err)
 	}
 	o.Run = run
-	base, err := cgroup.Base()
+	groups, err := cgroup.Base()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
@@ -113,10 +114,11 @@ func NewManager(ctx context.Context, o Options) (*Manager, error) {
 		inst.close()
 		return nil, err
 	}
-	base, pins = filepath.Join(base, place), filepath.Join(pins, "bottled", place)
+	base, pins := filepath.Join(groups, place), filepath.Join(pins, "bottled", place)
 	m := &Manager{
 		o:        o,
 		instance: inst,
+		base:     groups,
 		cgroups:  filepath.Join(base, o.Instance),
 		pins:     filepath.Join(pins, o.Instance),
 		trust:    trust.NewHost(os.DirFS("/").(fs.ReadLinkFS)),

@@ -170,12 +170,17 @@ func (s *start) makeCgroups() (err error) {
 	if s.inside, err = cgroup.Create(s.b.paths.inside()); err != nil {
 		return err
 	}
-	s.outside, err = cgroup.Create(s.b.paths.worker())
+	if s.outside, err = cgroup.Create(s.b.paths.worker()); err != nil {
+		return err
+	}
 	s.record.CgroupID = s.inside.ID()
 	if s.plan.mapped {
 		s.record.User = mappedID(s.inside.ID())
 	}
-	return err
+	if err := s.m.limit(s.inside, insideLimits); err != nil {
+		return err
+	}
+	return s.m.limit(s.outside, enforcerLimits)
 }
 
 func (s *start) makeNamespace() (err error) {
