@@ -1,7 +1,7 @@
 // Package h1 speaks HTTP/1.1 to upstreams over connections that are kept open.
 //
 // It does for the plainest requests, GET and HEAD without a body, what net/http's
-// Transport does for all, in half the time: the goroutine that asks writes the request
+// Transport does for all, with less work: the goroutine that asks writes the request
 // and reads the response itself, where the Transport wakes two others for each.
 // Framing is net/http's own: [http.Request.Write] and [http.ReadResponse].
 //
