@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"bottled/attack"
 	"bottled/bottle"
 )
@@ -42,7 +44,13 @@ func rootDir(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	t.Cleanup(func() {
+		mounts, _ := filepath.Glob(filepath.Join(dir, "*", "bpf")) // made where the host has no BPF file system
+		for _, m := range mounts {
+			_ = unix.Unmount(m, unix.MNT_DETACH)
+		}
+		os.RemoveAll(dir)
+	})
 	return dir
 }
 
