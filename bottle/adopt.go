@@ -45,9 +45,7 @@ func (m *Manager) take(b *bottle, hooks *bpf.Hooks) {
 	m.mu.Unlock()
 	b.resumeTerms()
 	b.setState(Running, nil)
-	if b.record.Attached {
-		b.lease = newLease(func() { _ = b.stop(context.Background(), 0, "its client went away") })
-	}
+	b.attach()
 	go b.supervise()
 	go b.witness(hooks)
 	go b.renew()

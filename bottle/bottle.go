@@ -26,10 +26,10 @@ type bottle struct {
 	released  chan struct{}    // closed when nothing of it is left on the host
 	witnessed chan struct{}    // closed when all that its walls had to report is on record
 	ended     chan struct{}    // closed when it is Exited or forgotten
-	lease     *lease
 
 	mu       sync.Mutex
 	state    State
+	lease    *lease // nil for a bottle that outlives its client
 	exit     *Exit
 	execs    map[string]*execution
 	proposed chan struct{}     // news for preapprove; buffered

@@ -46,6 +46,23 @@ func (l *lease) hold() (release func(gone bool)) {
 	}
 }
 
+// attach begins the lease of a bottle that was created so.
+func (b *bottle) attach() {
+	if !b.record.Attached {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lease = newLease(func() { _ = b.stop(context.Background(), 0, "its client went away") })
+}
+
+// leased is the lease of the bottle, nil where it has none.
+func (b *bottle) leased() *lease {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.lease
+}
+
 // Wait waits for the end of a bottle's command. With attached, the caller's going
 // away (ctx) ends the bottle where it was created so.
 func (m *Manager) Wait(ctx context.Context, c Caller, ref string, attached bool) (Exit, error) {
@@ -53,8 +70,8 @@ func (m *Manager) Wait(ctx context.Context, c Caller, ref string, attached bool)
 	if err != nil {
 		return Exit{}, err
 	}
-	if attached && b.lease != nil {
-		drop := b.lease.hold()
+	if lease := b.leased(); attached && lease != nil {
+		drop := lease.hold()
 		defer func() { drop(ctx.Err() != nil) }()
 	}
 	select {
