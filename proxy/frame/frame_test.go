@@ -83,6 +83,7 @@ func TestAttackFrames(t *testing.T) {
 		"unknown opcode":               build(0x83, key, []byte("x")),
 		"unknown control opcode":       build(0x8b, key, []byte("x")),
 		"half a close code":            build(0x88, key, []byte{3}),
+		"close code 1005":              build(0x88, key, []byte{3, 0xed}),
 		"over the bound":               build(0x82, key, make([]byte, 5000)),
 	} {
 		attack.Stopped(t, "W06", name,

@@ -31,6 +31,13 @@ const (
 	TooBig   = 1009
 )
 
+// closeCode reports whether a close frame may carry code: one that is registered,
+// a library's or an application's. 1004 is reserved, and 1005, 1006 and 1015 are
+// what an endpoint tells its own program (RFC 6455 section 7.4).
+func closeCode(code uint16) bool {
+	return code >= 1000 && code <= 1003 || code >= 1007 && code <= 1014 || code >= 3000 && code <= 4999
+}
+
 // Error is a violation of the protocol or of a bound.
 type Error struct {
 	Code   uint16

@@ -102,6 +102,9 @@ func (r *Relay) forward(in *bufio.Reader, h header) error {
 			return unexpected(err)
 		}
 		left -= n
+		if h.op == Close && n > 0 && !closeCode(uint16(p[0]^h.key[0])<<8|uint16(p[1]^h.key[1])) {
+			return &Error{Protocol, "close code that no frame may carry"}
+		}
 		if err := r.inspect(op, h.fin && left == 0, p, h, offset); err != nil {
 			return err
 		}
