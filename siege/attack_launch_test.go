@@ -2,6 +2,7 @@ package siege
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"bottled/api"
+	"bottled/api/client"
 	"bottled/attack"
 )
 
@@ -61,6 +63,9 @@ func TestAttackLackingKernel(t *testing.T) {
 				Manifest: manifest("", ""), Command: []string{"/bin/sh", "-c", "echo > " + marker}, Dir: workDir(t, someone), User: &someone,
 			})
 			if err != nil {
+				if answer := new(client.Error); !errors.As(err, &answer) {
+					t.Errorf("the daemon did not live to refuse: %v", err)
+				}
 				return err
 			}
 			if _, err := d.Wait(context.Background(), b.ID, false); err != nil {

@@ -211,7 +211,7 @@ func (c daemonConfig) launch(change ...func(*exec.Cmd)) (*daemon, error) {
 		Client:      client.New(c.Socket), config: c, ended: make(chan struct{}), log: new(logBuffer),
 	}
 	d.cmd = &exec.Cmd{
-		Path: "/proc/self/exe", Args: []string{daemonArg0}, Env: append(os.Environ(), daemonEnv+"="+string(text), "GORACE=halt_on_error=1"),
+		Path: "/proc/self/exe", Args: []string{daemonArg0}, Env: append(os.Environ(), daemonEnv+"="+string(text), "GORACE=halt_on_error=1 atexit_sleep_ms=0"),
 		Dir: "/", Stderr: d.log, ExtraFiles: []*os.File{pointsIn, goOnOut}, WaitDelay: time.Second,
 	}
 	for _, f := range change {

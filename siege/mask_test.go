@@ -7,7 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// masks are kernels that lack something, played by a filter that refuses the call.
+// masks are kernels that lack something, played by a filter that refuses the call as such a
+// kernel does: what is answered otherwise is another fault. The C library's threads, for one,
+// do without clone3 where it is not implemented, and abort where it is not permitted.
 var masks = map[string]seccomp.SyscallGroup{
 	"bpf":     {Names: []string{"bpf"}},
 	"unshare": {Names: []string{"unshare"}},
@@ -40,7 +42,10 @@ func mask(name string) error {
 	if !ok {
 		return errors.New("no such mask")
 	}
-	group.Action = seccomp.ActionErrno
+	group.Action = seccomp.ActionErrno | seccomp.Action(unix.ENOSYS)
+	if len(group.NamesWithCondtions) > 0 {
+		group.Action = seccomp.ActionErrno | seccomp.Action(unix.EPROTONOSUPPORT)
+	}
 	return seccomp.LoadFilter(seccomp.Filter{
 		NoNewPrivs: false, Flag: seccomp.FilterFlagTSync,
 		Policy: seccomp.Policy{DefaultAction: seccomp.ActionAllow, Syscalls: []seccomp.SyscallGroup{group}},
