@@ -14,14 +14,21 @@ import (
 // what it can. Two bottles share nothing but the machine.
 const servedWithin = time.Second
 
-// neighbour checks that another bottle is served meanwhile.
+// neighbour checks that another bottle is served meanwhile. What starves it starves every
+// request; that the machine had something else to do for a second, only one.
 func neighbour(t *testing.T, b *besieged) {
 	t.Helper()
-	start := time.Now()
-	b.must(t, order{Op: "get", URL: "https://" + allowedHost + "/"})
-	if took := time.Since(start); took > servedWithin {
-		t.Errorf("the bottle beside it waited %v", took)
+	var waited []time.Duration
+	for range 3 {
+		start := time.Now()
+		b.must(t, order{Op: "get", URL: "https://" + allowedHost + "/"})
+		took := time.Since(start)
+		if took <= servedWithin {
+			return
+		}
+		waited = append(waited, took)
 	}
+	t.Errorf("the bottle beside it waited %v", waited)
 }
 
 // TestAttackResources has one bottle take all of its enforcer that it can.
