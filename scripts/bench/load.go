@@ -1,80 +1,162 @@
 package main
 
 import (
-	"context"
+	"bufio"
 	"crypto/tls"
+	"crypto/x509"
 	"flag"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/net/http2"
 )
 
-// loadArg makes this program the client that is measured.
-const loadArg = "load"
-
-// connections is how many requests are under way at a time.
+// connections is how many requests are under way at a time: on as many connections,
+// or with HTTP/2 on one.
 const connections = 16
 
-// load sends requests for a while and prints how many a second were answered.
+// client is what is measured with: it sends requests of one kind for a while.
+type client struct {
+	kind    string
+	address string // where it connects
+	host    string // as it is sent
+	tls     *tls.Config
+	until   time.Time
+	done    atomic.Int64 // answers
+}
+
+// load prints how many requests were answered, and in how many nanoseconds.
 func load(args []string) int {
-	f := flag.NewFlagSet(loadArg, flag.ExitOnError)
+	f := flag.NewFlagSet("load", flag.ExitOnError)
 	length := f.Duration("for", time.Second, "")
 	dial := f.String("dial", "", "")
-	http1, http2, fresh := f.Bool("http1", false, ""), f.Bool("http2", false, ""), f.Bool("new", false, "")
+	roots := f.String("roots", "", "")
 	_ = f.Parse(args)
-	transport := &http.Transport{MaxIdleConnsPerHost: connections, DisableKeepAlives: *fresh, TLSClientConfig: &tls.Config{}}
-	transport.Protocols = new(http.Protocols)
-	transport.Protocols.SetHTTP1(*http1 || *fresh)
-	transport.Protocols.SetHTTP2(*http2)
-	if *dial != "" {
-		transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, *dial)
+	c := &client{kind: f.Arg(0), host: f.Arg(1), address: *dial, tls: &tls.Config{ServerName: upstreamName}}
+	if c.address == "" {
+		c.address = c.host
+	}
+	if *roots != "" {
+		pem, err := os.ReadFile(*roots)
+		if c.tls.RootCAs = x509.NewCertPool(); err != nil || !c.tls.RootCAs.AppendCertsFromPEM(pem) {
+			fmt.Fprintln(os.Stderr, "load: no authority in", *roots, err)
+			return 1
 		}
 	}
-	client := &http.Client{Transport: transport, Timeout: 10 * time.Second}
-	if err := get(client, f.Arg(0)); err != nil { // warms up, and fails early
-		fmt.Fprintln(os.Stderr, "load:", err)
-		return 1
+	run := map[string]func() error{"get": c.http1, "post": c.http1, "download": c.http1, "h2": c.http2, "new": c.fresh}[c.kind]
+	parallel := connections
+	if c.kind == "h2" {
+		parallel = 1
 	}
-	var done, failed atomic.Int64
-	var group sync.WaitGroup
 	start := time.Now()
-	for range connections {
-		group.Go(func() {
-			for time.Since(start) < *length {
-				if get(client, f.Arg(0)) != nil {
-					failed.Add(1)
-					return
-				}
-				done.Add(1)
-			}
-		})
+	c.until = start.Add(*length)
+	errs := make(chan error, parallel)
+	var group sync.WaitGroup
+	for range parallel {
+		group.Go(func() { errs <- run() })
 	}
 	group.Wait()
-	if failed.Load() > 0 {
-		fmt.Fprintln(os.Stderr, "load: requests failed:", failed.Load())
-		return 1
+	took := time.Since(start)
+	for range parallel {
+		if err := <-errs; err != nil {
+			fmt.Fprintln(os.Stderr, "load:", err)
+			return 1
+		}
 	}
-	fmt.Printf("%.1f\n", float64(done.Load())/time.Since(start).Seconds())
+	fmt.Println(c.done.Load(), took.Nanoseconds())
 	return 0
 }
 
-func get(client *http.Client, url string) error {
-	resp, err := client.Get(url)
+// request is what http1 and fresh send.
+func (c *client) request() []byte {
+	const fields = " HTTP/1.1\r\nHost: %s\r\nUser-Agent: bench/1\r\nAccept: */*\r\nAccept-Encoding: gzip\r\n"
+	switch c.kind {
+	case "post":
+		body := `{"model":"bench-1","messages":[{"role":"user","content":"` + strings.Repeat("one plain word after another, ", 32) + `"}]}`
+		body += strings.Repeat(" ", small-len(body))
+		return fmt.Appendf(nil, "POST /v1/messages"+fields+"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", c.host, len(body), body)
+	case "download":
+		return fmt.Appendf(nil, "GET "+bigPath+fields+"\r\n", c.host)
+	}
+	return fmt.Appendf(nil, "GET /some/path?query=1"+fields+"\r\n", c.host)
+}
+
+func (c *client) dial(protocol string) (*tls.Conn, error) {
+	config := c.tls.Clone()
+	config.NextProtos = []string{protocol}
+	return tls.Dial("tcp", c.address, config)
+}
+
+// http1 asks over one connection, one request after the other.
+func (c *client) http1() error {
+	conn, err := c.dial("http/1.1")
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()
-	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-		return err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("status %d", resp.StatusCode)
+	defer conn.Close()
+	in, request := bufio.NewReaderSize(conn, 32<<10), c.request()
+	for time.Now().Before(c.until) {
+		if err := c.ask(conn, in, request); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+func (c *client) ask(conn net.Conn, in *bufio.Reader, request []byte) error {
+	if _, err := conn.Write(request); err != nil {
+		return err
+	}
+	status, err := in.ReadString('\n')
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(status, "HTTP/1.1 200 ") {
+		return fmt.Errorf("answered %q", status)
+	}
+	length, err := restOfHead(in)
+	if err != nil {
+		return err
+	}
+	if _, err := in.Discard(length); err != nil {
+		return err
+	}
+	if want := map[bool]int{false: small, true: big}[c.kind == "download"]; length != want {
+		return fmt.Errorf("%d bytes instead of %d", length, want)
+	}
+	c.done.Add(1)
+	return nil
+}
+
+// fresh asks over a connection of its own each time, with a full handshake.
+func (c *client) fresh() error {
+	request := c.request()
+	for time.Now().Before(c.until) {
+		conn, err := c.dial("http/1.1")
+		if err != nil {
+			return err
+		}
+		err = c.ask(conn, bufio.NewReader(conn), request)
+		conn.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// http2 keeps that many requests under way on one connection.
+func (c *client) http2() error {
+	conn, err := c.dial(http2.NextProtoTLS)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	s := &session{client: c, in: bufio.NewReaderSize(conn, 64<<10), out: bufio.NewWriterSize(conn, 64<<10)}
+	return s.run(http2.NewFramer(s.out, s.in))
 }

@@ -1,29 +1,28 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"net"
+	"os"
 )
 
-// relay copies bytes between a client and the upstream and looks at none: what a
-// process between the two costs at the least.
-type relay struct{ net.Listener }
-
-func newRelay(upstream string) (*relay, error) {
+// relay copies bytes between its clients and the upstream at args[0] and looks at
+// none: what a process between the two costs at the least. It prints where it listens.
+func relay(args []string) int {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
+	if err != nil || len(args) != 1 {
+		fmt.Fprintln(os.Stderr, "relay:", err)
+		return 1
 	}
-	go func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go forward(client, upstream)
+	fmt.Println(l.Addr())
+	for {
+		client, err := l.Accept()
+		if err != nil {
+			return 1
 		}
-	}()
-	return &relay{l}, nil
+		go forward(client, args[0])
+	}
 }
 
 func forward(client net.Conn, upstream string) {

@@ -1,9 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
-	"net/http"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -24,30 +25,54 @@ type world struct {
 	dir      string // state, manifest, a copy of this program
 	socket   string
 	daemon   *exec.Cmd
-	upstream *upstreamtest.Bare
+	upstream *exec.Cmd
+	address  string // of the upstream
 	names    *upstreamtest.NameServer
+
+	bottle  string // whose requests are measured; see prepare
+	worker  int    // its enforcer
+	relay   *exec.Cmd
+	relayed string // where the relay listens
 }
 
 func newWorld(bottled string) (*world, error) {
-	authority, err := upstreamtest.NewAuthority()
-	if err != nil {
-		return nil, err
-	}
 	names, err := upstreamtest.NewNameServer()
 	if err != nil {
 		return nil, err
 	}
 	names.Set(upstreamName, netip.MustParseAddr("127.0.0.1"))
-	body := []byte(strings.Repeat("x", 1<<10))
-	upstream, err := upstreamtest.NewBare(authority, upstreamName, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(body) })
-	if err != nil {
-		return nil, err
-	}
 	dir, err := os.MkdirTemp("", "bottled-bench-")
 	if err != nil {
 		return nil, err
 	}
-	w := &world{bottled: bottled, dir: dir, socket: filepath.Join(dir, "bottled.sock"), upstream: upstream, names: names}
+	w := &world{bottled: bottled, dir: dir, socket: filepath.Join(dir, "bottled.sock"), names: names}
+	if err := w.furnish(); err != nil {
+		w.close()
+		return nil, err
+	}
+	return w, nil
+}
+
+// furnish starts the upstream and the daemon.
+func (w *world) furnish() error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(copyFile(self, w.loader()), os.Chmod(w.dir, 0o755)); err != nil {
+		return err
+	}
+	if w.upstream, w.address, err = w.start("upstream", w.dir); err != nil {
+		return err
+	}
+	authority, err := os.ReadFile(filepath.Join(w.dir, "ca.pem"))
+	if err != nil {
+		return err
+	}
+	_, port, err := net.SplitHostPort(w.address)
+	if err != nil {
+		return err
+	}
 	manifest := fmt.Sprintf(`version: 1
 defaults: false
 upstream_ca: |
@@ -55,23 +80,39 @@ upstream_ca: |
 egress_proxy:
   routes:
     - host: %s
-      ports: [%d]
+      ports: [%s]
       path_allowlist: ["/"]
       allow_private: [127.0.0.0/8]
-`, strings.ReplaceAll(strings.TrimSpace(string(authority.PEM())), "\n", "\n  "), upstreamName, upstream.Port)
-	self, err := os.Executable()
-	if err == nil {
-		err = copyFile(self, w.loader())
+`, strings.ReplaceAll(strings.TrimSpace(string(authority)), "\n", "\n  "), upstreamName, port)
+	if err := os.WriteFile(w.manifest(), []byte(manifest), 0o644); err != nil {
+		return err
 	}
-	err = errors.Join(err,
-		os.Chmod(dir, 0o755),
-		os.WriteFile(w.manifest(), []byte(manifest), 0o644),
-		os.WriteFile(filepath.Join(dir, "ca.pem"), authority.PEM(), 0o644))
+	return w.serve()
+}
+
+// start runs this program in another role and returns the first line that it prints:
+// where it listens.
+func (w *world) start(role string, args ...string) (*exec.Cmd, string, error) {
+	cmd := exec.Command(w.loader(), append([]string{role}, args...)...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
 	if err != nil {
-		w.close()
-		return nil, err
+		return nil, "", err
 	}
-	return w, w.serve()
+	if err := cmd.Start(); err != nil {
+		return nil, "", err
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		return cmd, "", fmt.Errorf("%s: %w", role, err)
+	}
+	return cmd, strings.TrimSpace(line), nil
+}
+
+// host is the upstream as the client names it.
+func (w *world) host() string {
+	_, port, _ := net.SplitHostPort(w.address) // furnish has split it before
+	return net.JoinHostPort(upstreamName, port)
 }
 
 func (w *world) manifest() string { return filepath.Join(w.dir, "bottled.yaml") }
@@ -103,11 +144,19 @@ func (w *world) run(flags []string, argv ...string) *exec.Cmd {
 }
 
 func (w *world) close() {
+	if w.bottle != "" {
+		_ = exec.Command(w.bottled, "stop", "--socket", w.socket, w.bottle).Run()
+	}
 	if w.daemon != nil && w.daemon.Process != nil {
 		_ = w.daemon.Process.Signal(os.Interrupt)
 		_ = w.daemon.Wait()
 	}
-	_ = w.upstream.Close()
+	for _, cmd := range []*exec.Cmd{w.relay, w.upstream} {
+		if cmd != nil && cmd.Process != nil {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		}
+	}
 	_ = w.names.Close()
 	_ = syscall.Unmount(filepath.Join(w.dir, "state", "bpf"), syscall.MNT_DETACH) // where the host has no BPF file system
 	_ = os.RemoveAll(w.dir)
