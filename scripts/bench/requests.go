@@ -42,26 +42,8 @@ func (w *world) requests(k kind, length time.Duration) error {
 	bottle := &way{command: w.inside, middle: []int{w.worker, w.daemon.Process.Pid}}
 	relay := &way{command: w.outside(w.relayed), middle: []int{w.relay.Process.Pid}}
 	direct := &way{command: w.outside(w.address)}
-	bc, ba, err := w.start("bare", w.address, w.dir)
-	if err != nil {
-		return err
-	}
-	defer bc.Process.Kill()
-	set, _ := newProcessors()
-	pin(bc.Process.Pid, set.middle)
-	bareway := &way{command: func(args ...string) *exec.Cmd {
-		return exec.Command(w.loader(), append([]string{"load", "-roots", filepath.Join(w.dir, "bare.pem"), "-dial", ba}, args...)...)
-	}, middle: []int{bc.Process.Pid}}
-	if k.name == "h2" || k.name == "download" || k.name == "new" {
-		bareway = direct
-	}
-	defer func() {
-		if bareway != direct {
-			fmt.Printf("bare loop: %.0f/s %.1f µs\n", middling(bareway.rates), µs(bareway.cost(0)))
-		}
-	}()
 	for range turns {
-		for _, way := range []*way{bottle, relay, direct, bareway} {
+		for _, way := range []*way{bottle, relay, direct} {
 			if err := way.measure(k, length/turns, w.host()); err != nil {
 				return err
 			}
