@@ -22,7 +22,7 @@ var layers = [][]string{
 	{"dns", "launch", "trust", "policy", "proposal", "metrics", "suggest"},
 	{"netns", "bpf", "cgroup"},
 	{"routes", "ca", "dlp", "secret", "audit"},
-	{"strict"},
+	{"strict", "dlp/rules"},
 }
 
 // never are single imports that the order would allow and a reason forbids.

@@ -29,9 +29,9 @@ func grantRoute(m *routes.Manifest, r proposal.Route) error {
 		return fmt.Errorf("%w: %s is allowed already, every path of it, by the route to %s", ErrConflict, r.Host, by)
 	}
 	made := routes.ManifestRoute{Route: *r.Granted()}
-	if beside, ok := routeFor(m, r.Host); ok {
-		made.Ports, made.AllowPrivate, made.DLP = beside.Ports, beside.AllowPrivate, beside.DLP
-		made.Auth, made.TokenRef = beside.Auth, beside.TokenRef
+	if other, ok := routeFor(m, r.Host); ok {
+		made.Ports, made.AllowPrivate, made.DLP = other.Ports, other.AllowPrivate, beside(other.DLP)
+		made.Auth, made.TokenRef = other.Auth, other.TokenRef
 	}
 	m.Routes = append(m.Routes, made)
 	return nil
@@ -53,40 +53,61 @@ func barePass(m *routes.Manifest, host routes.Pattern) (routes.Pattern, bool, er
 	return routes.Pattern{}, false, nil
 }
 
-// grantExemption exempts a rule on the routes of a host.
+// grantExemption exempts a rule on all routes of a host, or one match on one route.
 func grantExemption(m *routes.Manifest, e proposal.Exemption) error {
-	if e.Fingerprint != "" {
-		return fmt.Errorf("%w: one match alone cannot be exempted yet, only the rule %q: deny this, and let the agent ask for the rule", ErrConflict, e.Rule)
-	}
 	found := false
 	for i := range m.Routes {
 		r := &m.Routes[i]
-		if r.Host != e.Host || r.Protocol != routes.HTTP {
+		if r.Host != e.Host || r.Protocol != routes.HTTP || e.Fingerprint != "" && !e.On(&r.Route) {
 			continue
 		}
-		r.DLP, found = exempting(r.DLP, e.Rule), true
+		r.DLP, found = exempting(r.DLP, e), true
 	}
 	if found {
 		return nil
 	}
-	if !slices.Contains(m.Allowlist, e.Host) {
-		return fmt.Errorf("%w: no route of the manifest is for %s, so there is nothing to exempt", ErrConflict, e.Host)
+	// It may pass whole, and so have a route in the effective table only. All of those
+	// become routes of the manifest then, so that none takes another one's place.
+	effective, err := m.Effective()
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	m.Routes = append(m.Routes, routes.ManifestRoute{Route: routes.Route{
-		Host: e.Host, Protocol: routes.HTTP, AnyPath: true, DLP: exempting(nil, e.Rule),
-	}})
-	return nil
+	var bare []routes.ManifestRoute
+	for _, r := range effective.Routes[len(effective.Own):] {
+		made := routes.ManifestRoute{Route: *r}
+		if r.Host == e.Host && (e.Fingerprint == "" || e.On(r)) {
+			made.DLP, found = exempting(nil, e), true
+		}
+		bare = append(bare, made)
+	}
+	if found {
+		m.Routes = append(m.Routes, bare...)
+		return nil
+	}
+	return fmt.Errorf("%w: the table has no such route to %s, so there is nothing to exempt", ErrConflict, e.Host)
 }
 
-// exempting returns d with one more exempt rule; d itself may be the manifest's.
-func exempting(d *routes.DLP, rule string) *routes.DLP {
+// exempting returns d with one more exemption; d itself may be the manifest's.
+func exempting(d *routes.DLP, e proposal.Exemption) *routes.DLP {
 	more := routes.DLP{}
 	if d != nil {
 		more = *d
 	}
-	if !slices.Contains(more.Exempt, rule) {
-		more.Exempt = append(slices.Clone(more.Exempt), rule)
+	one := routes.Exemption{Rule: e.Rule, Fingerprint: e.Fingerprint}
+	if !slices.Contains(more.Exempt, one) {
+		more.Exempt = append(slices.Clone(more.Exempt), one)
 	}
+	return &more
+}
+
+// beside is how a new route is scanned beside another of its host: alike, but a
+// match that was exempted there is not exempt here.
+func beside(d *routes.DLP) *routes.DLP {
+	if d == nil {
+		return nil
+	}
+	more := *d
+	more.Exempt = slices.DeleteFunc(slices.Clone(d.Exempt), func(e routes.Exemption) bool { return e.Fingerprint != "" })
 	return &more
 }
 

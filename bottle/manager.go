@@ -43,6 +43,9 @@ type Options struct {
 	Audit    audit.Sink   // default: none
 	// Policy is the operator's floor; default [policy.Default].
 	Policy *policy.Policy
+	// DLPKey is the file with the host's key of fingerprints, made if it is not there;
+	// default: [DefaultDLPKey] with the default Run, else dlp.key in Run.
+	DLPKey string
 	// Executable is run to be init and worker; default /proc/self/exe.
 	Executable string
 	// Fault is called before each step of an operation ("start", "update", "release")
@@ -61,6 +64,7 @@ type Manager struct {
 	pins     string // directory in a BPF file system, likewise
 	trust    *trust.Host
 	floor    atomic.Pointer[policy.Policy] // never nil
+	dlpKey   []byte                        // the host's, of fingerprints
 
 	mu      sync.Mutex
 	closed  bool
@@ -71,6 +75,9 @@ type Manager struct {
 // earlier daemon left there whole, and releases every other leaving that no living
 // daemon holds. It refuses where another daemon has the place.
 func NewManager(ctx context.Context, o Options) (*Manager, error) {
+	if o.DLPKey == "" && (o.Run == "" || o.Run == DefaultRun) {
+		o.DLPKey = DefaultDLPKey
+	}
 	if o.Run == "" {
 		o.Run = DefaultRun
 	}
@@ -97,6 +104,9 @@ func NewManager(ctx context.Context, o Options) (*Manager, error) {
 		return nil, fmt.Errorf("run directory: %w", err)
 	}
 	o.Run = run
+	if o.DLPKey == "" {
+		o.DLPKey = filepath.Join(run, "dlp.key")
+	}
 	groups, err := cgroup.Base()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -122,6 +132,7 @@ func NewManager(ctx context.Context, o Options) (*Manager, error) {
 		cgroups:  filepath.Join(base, o.Instance),
 		pins:     filepath.Join(pins, o.Instance),
 		trust:    trust.NewHost(os.DirFS("/").(fs.ReadLinkFS)),
+		dlpKey:   hostDLPKey(o),
 		bottles:  make(map[string]*bottle),
 	}
 	m.SetPolicy(o.Policy)

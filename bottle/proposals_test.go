@@ -2,13 +2,16 @@ package bottle
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"bottled/proposal"
+	"bottled/routes"
 )
 
 // ask calls a tool as an agent does, with a plain client.
@@ -130,8 +133,19 @@ egress_proxy: {routes: [{host: api.example.com, path_allowlist: ["/user"]}]}
 		}
 		return p
 	}
-	exemption := func(fingerprint string) proposal.Proposal {
-		p, err := proposal.ForExemption("github-pat", "api.example.com", fingerprint, "", "because")
+	exemption := func(host string) proposal.Proposal {
+		p, err := proposal.ForExemption("github-pat", host, "because")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	match := func(rendered string) proposal.Proposal {
+		table, err := routes.Parse([]byte(`{"routes":[`+rendered+`]}`), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := proposal.ForMatch(proposal.Match{RequestID: "01J", Rule: "github-pat", Fingerprint: "0123456789abcdef", Route: table.Routes()[0]}, "because")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -145,12 +159,62 @@ egress_proxy: {routes: [{host: api.example.com, path_allowlist: ["/user"]}]}
 		"a path beside another":             {route("api.example.com", "/repos"), true},
 		"a host that passes whole":          {route("docs.example.com", "/guide"), false},
 		"a host below a wildcard that does": {route("a.cdn.example.com", "/x"), false},
-		"a rule":                            {exemption(""), true},
-		"one match of a rule":               {exemption("0123456789abcdef"), false},
+		"a rule":                            {exemption("api.example.com"), true},
+		"a rule for a host that passes":     {exemption("docs.example.com"), true},
+		"a rule for no host of the table":   {exemption("other.example.com"), false},
+		"a match":                           {match(`{"host":"api.example.com","path_allowlist":["/user"]}`), true},
+		"a match on a host that passes":     {match(`{"host":"*.cdn.example.com"}`), true},
+		"a match on another path list":      {match(`{"host":"api.example.com","path_allowlist":["/user","/x"]}`), false},
+		"a match on another method":         {match(`{"host":"api.example.com","path_allowlist":["/user"],"methods":["GET"]}`), false},
+		"a match on another port":           {match(`{"host":"docs.example.com","ports":[8443]}`), false},
 	} {
 		_, err := readTable("m", []byte(manifest), c.p)
 		if c.ok != (err == nil) || !c.ok && !errors.Is(err, ErrConflict) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestAnExemptMatchStaysOnItsRoute looks at the tables that grants make.
+func TestAnExemptMatchStaysOnItsRoute(t *testing.T) {
+	const manifest = `version: 1
+defaults: false
+egress: {allowlist: [a.cdn.example.com, "*.cdn.example.com"]}
+egress_proxy:
+  routes:
+    - {host: api.example.com, path_allowlist: ["/v1"]}
+    - {host: api.example.com, path_allowlist: ["/v2"], dlp: {mode: warn}}
+`
+	before, err := readTable("m", []byte(manifest))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range before.effective.Routes {
+		p, err := proposal.ForMatch(proposal.Match{RequestID: "01J", Rule: "github-pat", Fingerprint: "0123456789abcdef", Route: r}, "because")
+		if err != nil {
+			t.Fatal(err)
+		}
+		path, err := proposal.ForRoute("api.example.com", []string{"/v3"}, nil, "because")
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Approved twice, as after a daemon's end, and a path beside it.
+		after, err := readTable("m", []byte(manifest), p, p, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var exempt []string
+		for _, r := range after.effective.Routes {
+			if r.DLP != nil && len(r.DLP.Exempt) > 0 {
+				exempt = append(exempt, fmt.Sprint(r.Host, r.Paths, r.DLP.Exempt))
+			}
+		}
+		want := []string{fmt.Sprint(r.Host, r.Paths, []string{"github-pat/0123456789abcdef"})}
+		if !slices.Equal(exempt, want) {
+			t.Errorf("route %d: %q", i, exempt)
+		}
+		if len(after.effective.Routes) != len(before.effective.Routes)+1 {
+			t.Errorf("route %d: %d routes", i, len(after.effective.Routes))
 		}
 	}
 }

@@ -245,6 +245,7 @@ func (s *start) handOver() error {
 		Tokens:     tokens,
 		Expires:    expires,
 		DLP:        s.plan.table.manifest.DLP,
+		DLPKey:     dlpKeyOf(s.m.dlpKey, s.record.Owner),
 		UpstreamCA: s.plan.upstreamCA,
 		Upstream:   s.plan.upstream,
 		Resolver:   s.m.o.Resolver,

@@ -1,10 +1,12 @@
 package dlp
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
 	"bottled/dlp/decode"
+	"bottled/dlp/rules"
 )
 
 // BodyOptions says what a body is declared to be.
@@ -15,6 +17,9 @@ type BodyOptions struct {
 	// as a gRPC stream: a Gate then keeps back nothing that is decided. A secret is
 	// still never released whole, but its first part may be.
 	Interactive bool
+	// Unreadable lets a body pass whose content encoding nobody here can undo: its
+	// bytes are judged as they are, and a finding says so. Otherwise it is refused.
+	Unreadable bool
 	// Trailer is called by a Gate when the body has ended and before its last bytes
 	// are released, to give the trailers to Scan.Field.
 	Trailer func()
@@ -30,47 +35,86 @@ type BodyScan struct {
 	opt   BodyOptions
 	raw   *view
 	plain *view // of the decoded body; nil if it is not encoded
-	first *layer
+	first coding
 	split splitter
 	begun bool
 	ended bool
 }
 
-// Body starts to judge a body. An encoding that is not known is refused.
+// Body starts to judge a body. An encoding that is not known is refused, unless o
+// says otherwise.
 func (s *Scan) Body(o BodyOptions) *BodyScan {
 	b := &BodyScan{s: s, opt: o, raw: s.view(Body, "", 0, "")}
 	s.spans = s.spans[:0]
-	var formats []string
-	for _, name := range strings.Split(o.Encoding, ",") {
-		if name = strings.ToLower(strings.TrimSpace(name)); name != "" && name != "identity" {
-			formats = append(formats, name)
-		}
-	}
-	if len(formats) == 0 {
+	names, framed, err := codings(o.Encoding)
+	if err != nil {
+		s.refuse(UnknownEncoding, err.Error())
 		return b
 	}
-	if len(formats) > maxEncodings {
-		s.refuse(UnknownEncoding, fmt.Sprintf("it has %d content encodings, at most %d are undone", len(formats), maxEncodings))
-		return b
-	}
-	b.raw.leaf = true // its encodings are undone below
-	b.plain = s.view(Body, "", 0, strings.Join(formats, ">"))
 	sink := b.decoded
-	for _, name := range formats { // the last was applied last: it is the first to go
+	var under coding
+	for _, name := range names { // the last was applied last: it is the first to go
 		f, ok := encodings[name]
-		if !ok {
+		if !ok && !o.Unreadable {
 			s.refuse(UnknownEncoding, fmt.Sprintf("content encoding %q is not known; send it as it is, or with gzip, deflate, br or zstd", name))
 			return b
 		}
-		b.first = &layer{s: s, name: name, format: f, sink: sink, under: b.first}
-		sink = b.first.write
+		if !ok { // and what is within it is out of reach
+			s.unreadable()
+			sink, under = b.decoded, nil
+			continue
+		}
+		l := &layer{s: s, name: name, format: f, sink: sink, under: under}
+		sink, under = l.write, l
+	}
+	if framed {
+		under = &awsChunks{s: s, sink: sink, under: under}
+	}
+	if b.first = under; b.first != nil {
+		b.raw.leaf = true // its encodings are undone below
+		if framed {
+			names = append(names, awsChunked)
+		}
+		b.plain = s.view(Body, "", 0, strings.Join(names, ">"))
 	}
 	return b
+}
+
+// codings returns the content codings of a body, in the order in which they were
+// applied, and whether all of it is framed in chunks of aws-chunked. That one is on
+// the outside wherever it stands in the list: AWS's own clients write it first.
+func codings(header string) (names []string, framed bool, err error) {
+	for _, name := range strings.Split(header, ",") {
+		switch name = strings.ToLower(strings.TrimSpace(name)); {
+		case name == "" || name == "identity":
+		case name != awsChunked:
+			names = append(names, name)
+		case framed:
+			return nil, false, errors.New("it is aws-chunked twice")
+		default:
+			framed = true
+		}
+	}
+	if len(names) > maxEncodings {
+		return nil, false, fmt.Errorf("it has %d content encodings, at most %d are undone", len(names), maxEncodings)
+	}
+	return names, framed, nil
+}
+
+// unreadable notes that a body passes which could not be decoded.
+func (s *Scan) unreadable() {
+	s.findings = append(s.findings, Finding{Rule: string(UnknownEncoding), Class: rules.Generic, Mode: Warn, Kind: Body})
 }
 
 // encodings are the content codings of the IANA registry that can be undone.
 var encodings = map[string]decode.Format{
 	"gzip": decode.Gzip, "x-gzip": decode.Gzip, "deflate": decode.Zlib, "br": decode.Brotli, "zstd": decode.Zstd,
+}
+
+// coding undoes one content coding.
+type coding interface {
+	write(p []byte) error
+	close()
 }
 
 // Write judges p, the next piece of the body as it goes over the wire. Its error is
@@ -152,7 +196,7 @@ type layer struct {
 	name   string
 	format decode.Format
 	sink   func([]byte) error
-	under  *layer // whose write sink is, if any
+	under  coding // whose write sink is, if any
 	in     *stream
 	head   []byte // first bytes, until the format is known
 }

@@ -54,16 +54,11 @@ func New(o Options) (*Engine, error) {
 		e.key = make([]byte, 32)
 		rand.Read(e.key)
 	}
-	for _, x := range o.Exempt {
-		if x.Rule == "" && x.Fingerprint == "" {
-			return nil, fmt.Errorf("dlp: exemption for route %q would exempt everything: name a rule or a fingerprint", x.Route)
-		}
-	}
 	if o.Generic == Default {
 		o.Generic = Warn
 	}
 	c := compiler{e: e, o: &o, byText: map[string]int{}, known: map[string]bool{}}
-	steps := []func() error{c.builtIn, c.patterns, c.numbers, c.secrets, c.signatures, c.unknown, c.automata}
+	steps := []func() error{c.builtIn, c.patterns, c.numbers, c.secrets, c.signatures, c.unknown, c.exemptions, c.automata}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return nil, err
@@ -184,7 +179,7 @@ func (c *compiler) numbers() error {
 		c.e.rules = append(c.e.rules, &rule{id: id, class: rules.Generic, mode: mode})
 		return len(c.e.rules) - 1
 	}
-	c.e.card, c.e.iban = add("payment-card"), add("iban")
+	c.e.card, c.e.iban = add(rules.PaymentCard), add(rules.IBAN)
 	c.e.generic = c.e.card >= 0 || c.e.iban >= 0
 	return nil
 }
@@ -194,7 +189,7 @@ func (c *compiler) secrets() error {
 		if s.Name == "" || len(s.Value) < MinSecret {
 			return fmt.Errorf("dlp: secret %q needs a name and at least %d bytes", s.Name, MinSecret)
 		}
-		id := "secret:" + s.Name
+		id := secretPrefix + s.Name
 		if c.known[id] {
 			return fmt.Errorf("dlp: two secrets named %q", s.Name)
 		}

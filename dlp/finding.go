@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"strings"
 
 	"bottled/dlp/rules"
 )
@@ -77,10 +78,14 @@ func (f Finding) String() string {
 	return s
 }
 
-func (e *Engine) fingerprint(rule string, match []byte) string {
+// fingerprint is the same for the same match, whatever it was encoded in. That of
+// a secret of the bottle is of the secret, of which any part may have been found.
+func (e *Engine) fingerprint(r *rule, match []byte) string {
 	h := hmac.New(sha256.New, e.key)
-	h.Write([]byte(rule))
+	h.Write([]byte(r.id))
 	h.Write([]byte{0})
-	h.Write(match)
+	if !strings.HasPrefix(r.id, secretPrefix) {
+		h.Write(match)
+	}
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }

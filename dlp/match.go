@@ -54,7 +54,10 @@ func (v *view) apply(r *rule, re *regexp.Regexp, text []byte, at int64) bool {
 		from, to := r.secret(m)
 		if ok, confirmed := r.real(text[from:to]); ok {
 			some = true
-			v.s.found(v, r, text[from:to], at+int64(from), confirmed)
+			if n := v.s.found(v, r, text[from:to], at+int64(from), confirmed); n > 0 {
+				v.apply(r, re, text[from+n:], at+int64(from+n))
+				break
+			}
 		}
 	}
 	return some

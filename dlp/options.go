@@ -2,6 +2,7 @@ package dlp
 
 import (
 	"fmt"
+	"strings"
 
 	"bottled/dlp/rules"
 )
@@ -25,6 +26,9 @@ type Secret struct {
 	Value string // at least MinSecret bytes
 }
 
+// secretPrefix begins the rule ids of secrets.
+const secretPrefix = "secret:"
+
 // MinSecret is the shortest secret that can be looked for, in bytes. A shorter one
 // would be found everywhere.
 const MinSecret = 6
@@ -47,11 +51,27 @@ type Pattern struct {
 }
 
 // Exemption lets matches pass. Every field that is set must agree; an exemption
-// without Rule and Fingerprint is an error, as it would exempt everything.
+// without Rule and Fingerprint is an error, as it would exempt everything, and so is
+// one from a rule that is not there or is a secret's: no exemption reaches a secret.
 type Exemption struct {
 	Rule        string
 	Route       string // as given to Engine.Scan
 	Fingerprint string // as in Finding
+}
+
+// exemptions refuses those that would not do what they say.
+func (c *compiler) exemptions() error {
+	for _, x := range c.o.Exempt {
+		switch {
+		case x.Rule == "" && x.Fingerprint == "":
+			return fmt.Errorf("dlp: exemption for route %q would exempt everything: name a rule or a fingerprint", x.Route)
+		case strings.HasPrefix(x.Rule, secretPrefix):
+			return fmt.Errorf("dlp: exemption from %q: a secret leaves nowhere", x.Rule)
+		case x.Rule != "" && !c.known[x.Rule]:
+			return fmt.Errorf("dlp: exemption from unknown rule %q", x.Rule)
+		}
+	}
+	return nil
 }
 
 // Limits bounds what one [Scan] may take. What is over a limit is refused.

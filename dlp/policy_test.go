@@ -19,6 +19,8 @@ func TestNewRefuses(t *testing.T) {
 		"unknown mode":         {Modes: map[string]Mode{"github-pat": 99}},
 		"unknown generic mode": {Generic: 99},
 		"exempt everything":    {Exempt: []Exemption{{Route: "r"}}},
+		"exempt unknown rule":  {Exempt: []Exemption{{Rule: "gihtub-pat"}}},
+		"exempt a secret":      {Secrets: []Secret{{"a", ownCanary}}, Exempt: []Exemption{{Rule: "secret:a"}}},
 		"bad pattern":          {Patterns: []Pattern{{ID: "p", Regexp: "("}}},
 		"pattern of nothing":   {Patterns: []Pattern{{ID: "p", Regexp: "a*"}}},
 		"pattern, no keyword":  {Patterns: []Pattern{{ID: "p", Regexp: "[a-z]{20}"}}},
@@ -125,6 +127,47 @@ func TestExemptions(t *testing.T) {
 	}
 	if again := scanBody(mustEngine(t, Options{}), ruleCanary, 0, BodyOptions{}); again.Findings[0].Fingerprint == print {
 		t.Error("the fingerprint does not depend on the key")
+	}
+}
+
+// A token of no fixed length runs into the next value where values are joined. The
+// one that is exempt passes there too, and hides no other.
+func TestExemptMatchInJoinedValues(t *testing.T) {
+	o := Options{Key: []byte("a key that stays"), Patterns: []Pattern{{ID: "long", Regexp: `long_[a-z0-9]{12,40}`}}}
+	const one, other = "long_k3v8w2m5x9q1", "long_z7c4b6n0p8d2"
+	v := scanBody(mustEngine(t, o), one, 0, BodyOptions{})
+	o.Exempt = []Exemption{{Rule: "long", Fingerprint: v.Findings[0].Fingerprint}}
+	e := mustEngine(t, o)
+	for body, want := range map[string]Action{
+		`["` + one + `"]`:           Pass,
+		`["` + one + `","next1"]`:   Pass,
+		`["x9","` + one + `","y8"]`: Pass,
+		`["` + one + `","` + other[:9] + `","` + other[9:] + `"]`:        Blocked,
+		`["` + one + `","n","` + other[:9] + `","` + other[9:] + `"]`:    Blocked,
+		`["` + one + `","` + other + `"]`:                                Blocked,
+		`["` + one[:9] + `","` + one[9:] + `"]`:                          Pass, // it is that very match
+		`["` + one[:9] + `","` + other[9:] + `"]`:                        Blocked,
+		`{"a":"` + one + `","b":"` + encoders[1].encode(other) + `"}`:    Blocked,
+		`{"a":"` + encoders[1].encode("x "+one+" y") + `","b":"next01"}`: Pass,
+	} {
+		if v := scanBody(e, body, 0, BodyOptions{Type: "application/json"}); v.Action != want {
+			t.Errorf("%s: %v", body, v)
+		}
+	}
+}
+
+// A secret of the bottle has one fingerprint, whatever of it was found, and no
+// exemption.
+func TestSecretsAreNotExempt(t *testing.T) {
+	key := []byte("a key that stays")
+	secrets := []Secret{{"s", ownCanary}}
+	print := scanBody(mustEngine(t, Options{Key: key, Secrets: secrets}), ownCanary, 0, BodyOptions{}).Findings[0].Fingerprint
+	e := mustEngine(t, Options{Key: key, Secrets: secrets, Exempt: []Exemption{{Fingerprint: print}}})
+	for _, enc := range encoders {
+		v := scanBody(e, "x "+enc.encode(ownCanary), 0, BodyOptions{})
+		if v.Action != Blocked || v.Findings[len(v.Findings)-1].Fingerprint != print {
+			t.Errorf("%s: %v", enc.name, v)
+		}
 	}
 }
 

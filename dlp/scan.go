@@ -19,8 +19,9 @@ type Scan struct {
 	inflated int64
 	open     []*stream // compressed streams that go on
 	findings []Finding
-	spans    []span // to overwrite, of the part in hand
-	err      error  // the first Refusal or BlockedError
+	spans    []span    // to overwrite, of the part in hand
+	passed   []excused // matches that are exempt
+	err      error     // the first Refusal or BlockedError
 	closed   bool
 	messages [2]*view
 }
@@ -200,58 +201,4 @@ func (s *Scan) inflate(n int) {
 	if s.inflated > 8<<20+s.e.limits.Ratio*s.fed {
 		s.refuse(DecodedTooMuch, "it decompresses to far more than was sent; send it uncompressed")
 	}
-}
-
-func (s *Scan) refuse(reason Reason, detail string) {
-	if s.err == nil {
-		s.err = &Refusal{Reason: reason, Detail: detail}
-	}
-}
-
-func (s *Scan) block(f Finding) {
-	if s.err == nil {
-		f.Mode = Block
-		s.err = &BlockedError{Finding: f}
-	}
-}
-
-// found records a match of r in v and says what to do about it.
-func (s *Scan) found(v *view, r *rule, match []byte, from int64, confirmed bool) {
-	if s.err != nil {
-		return
-	}
-	f := Finding{Rule: r.id, Class: r.class, Mode: r.mode, Kind: v.kind, Name: v.name, Offset: v.origin,
-		Via: v.via, Confirmed: confirmed, Fingerprint: s.e.fingerprint(r.id, match)}
-	if v.plain() {
-		f.Offset = from
-	}
-	if s.exempted(f) {
-		return
-	}
-	if f.Mode == Redact {
-		if v.plain() {
-			s.spans = append(s.spans, span{from, from + int64(len(match))})
-		} else {
-			f.Mode = Block
-		}
-	}
-	known := slices.ContainsFunc(s.findings, func(o Finding) bool {
-		return o.Rule == f.Rule && o.Fingerprint == f.Fingerprint && o.Mode >= f.Mode
-	})
-	if !known && (len(s.findings) < s.e.limits.Findings || f.Mode == Block) {
-		s.findings = append(s.findings, f)
-	}
-	if f.Mode == Block {
-		s.block(f)
-	}
-}
-
-func (s *Scan) exempted(f Finding) bool {
-	for _, x := range s.e.exempt {
-		if (x.Rule == "" || x.Rule == f.Rule) && (x.Route == "" || x.Route == s.route) &&
-			(x.Fingerprint == "" || x.Fingerprint == f.Fingerprint) {
-			return true
-		}
-	}
-	return false
 }

@@ -12,7 +12,7 @@ import (
 // word is the state.
 func answer(tool string, t proposal.Ticket) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: proposal %d, %s.\n", t.State, t.Number, t.Proposal)
+	fmt.Fprintf(&b, "%s: proposal %d, %s.\n", t.State, t.Number, t.Proposal.ForAgent())
 	switch t.State {
 	case proposal.Waiting:
 		fmt.Fprintf(&b, "Nothing has changed yet. A person decides until %s. Go on with other work, and call %s again with the same content to learn the decision.",

@@ -2,12 +2,14 @@ package mcp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"bottled/proposal"
+	"bottled/routes"
 )
 
 // The inputs of the tools, as tools.json describes them.
@@ -20,11 +22,10 @@ type (
 		Reason  string   `json:"reason"`
 	}
 	exemptionInput struct {
-		Rule        string `json:"rule"`
-		Host        string `json:"host"`
-		Fingerprint string `json:"fingerprint"`
-		RequestID   string `json:"request_id"`
-		Reason      string `json:"reason"`
+		Rule      string `json:"rule"`
+		Host      string `json:"host"`
+		RequestID string `json:"request_id"`
+		Reason    string `json:"reason"`
 	}
 	capabilityInput struct {
 		Area   string `json:"area"`
@@ -44,20 +45,39 @@ func (s *Server) addTools(to *sdk.Server) {
 		}
 		return text(string(table)), nil, nil
 	})
-	addProposal(s, to, byName[RouteTool], func(in routeInput) (proposal.Proposal, error) {
+	addProposal(s, to, byName[RouteTool], func(_ context.Context, in routeInput) (proposal.Proposal, error) {
 		return proposal.ForRoute(in.Host, in.Paths, in.Methods, in.Reason)
 	})
-	addProposal(s, to, byName[ExemptionTool], func(in exemptionInput) (proposal.Proposal, error) {
-		return proposal.ForExemption(in.Rule, in.Host, in.Fingerprint, in.RequestID, in.Reason)
-	})
-	addProposal(s, to, byName[CapabilityTool], func(in capabilityInput) (proposal.Proposal, error) {
+	addProposal(s, to, byName[ExemptionTool], s.exemption)
+	addProposal(s, to, byName[CapabilityTool], func(_ context.Context, in capabilityInput) (proposal.Proposal, error) {
 		return proposal.ForCapability(in.Area, in.Change, in.Reason)
 	})
 }
 
-func addProposal[In any](s *Server, to *sdk.Server, tool *sdk.Tool, parse func(In) (proposal.Proposal, error)) {
+// exemption is of the one match that a request was refused for where that request
+// is named. Which match that was the enforcer knows, and the agent is not told.
+func (s *Server) exemption(ctx context.Context, in exemptionInput) (proposal.Proposal, error) {
+	if in.RequestID == "" {
+		return proposal.ForExemption(in.Rule, in.Host, in.Reason)
+	}
+	m, err := s.supervisor.Match(ctx, in.RequestID)
+	if err != nil {
+		return proposal.Proposal{}, err
+	}
+	host, err := routes.ParsePattern(in.Host)
+	if err != nil {
+		return proposal.Proposal{}, fmt.Errorf("host: %w", err)
+	}
+	exact, named := host.Host()
+	if m.Rule != in.Rule || m.Route == nil || m.Route.Host != host && !(named && m.Route.Host.Matches(exact)) {
+		return proposal.Proposal{}, errors.New("request_id: that request was refused for another rule or host: repeat the fields of one refusal")
+	}
+	return proposal.ForMatch(m, in.Reason)
+}
+
+func addProposal[In any](s *Server, to *sdk.Server, tool *sdk.Tool, parse func(context.Context, In) (proposal.Proposal, error)) {
 	sdk.AddTool(to, tool, func(ctx context.Context, req *sdk.CallToolRequest, in In) (*sdk.CallToolResult, any, error) {
-		p, err := parse(in)
+		p, err := parse(ctx, in)
 		if err != nil {
 			return nil, nil, fmt.Errorf("nothing was proposed: %w", err)
 		}

@@ -16,6 +16,7 @@ import (
 
 	"bottled/mcp"
 	"bottled/proposal"
+	"bottled/routes"
 )
 
 const allowlist = `{"routes":[{"host":"api.example.com"}]}`
@@ -34,6 +35,20 @@ func (s *supervisor) Allowlist(context.Context) ([]byte, error) {
 	}
 	return []byte(allowlist), nil
 }
+
+// Match knows one request that was refused.
+func (s *supervisor) Match(_ context.Context, requestID string) (proposal.Match, error) {
+	if requestID != "01J" {
+		return proposal.Match{}, errors.New("request_id: it is not remembered")
+	}
+	table, err := routes.Parse([]byte(`{"routes":[{"host":"a.example.com","methods":["POST"]}]}`), 1)
+	if err != nil {
+		return proposal.Match{}, err
+	}
+	return proposal.Match{RequestID: requestID, Rule: "github-pat", Fingerprint: fingerprint, Route: table.Routes()[0]}, nil
+}
+
+const fingerprint = "0123456789abcdef"
 
 func (s *supervisor) Propose(_ context.Context, p proposal.Proposal) (proposal.Ticket, error) {
 	return s.Queue.Propose(p)

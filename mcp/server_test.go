@@ -1,6 +1,7 @@
 package mcp_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -45,19 +46,25 @@ var asks = []struct {
 	tool      string
 	arguments map[string]any
 	shown     string
+	told      string // to the agent
 	approved  string // what the agent then reads
 }{
 	{
 		mcp.RouteTool, map[string]any{"host": "Bücher.example", "path_allowlist": []string{"/b", "/a/"}, "methods": []string{"GET"}, "reason": "docs"},
-		"route to xn--bcher-kva.example: GET on /a/ /b", "in force now",
+		"route to xn--bcher-kva.example: GET on /a/ /b", "", "in force now",
 	},
 	{
-		mcp.ExemptionTool, map[string]any{"rule": "github-pat", "host": "a.example.com", "fingerprint": "0123456789abcdef", "request_id": "01J", "reason": "a sample"},
-		"exemption from rule github-pat to a.example.com: match 0123456789abcdef, seen in request 01J", "in force now",
+		mcp.ExemptionTool, map[string]any{"rule": "github-pat", "host": "a.example.com", "request_id": "01J", "reason": "a sample"},
+		"exemption from rule github-pat: match 0123456789abcdef alone, of request 01J, on the route to a.example.com: POST on every path",
+		"exemption from rule github-pat to a.example.com: what request 01J was refused for", "in force now",
+	},
+	{
+		mcp.ExemptionTool, map[string]any{"rule": "github-pat", "host": "a.example.com", "reason": "a sample"},
+		"exemption from rule github-pat to a.example.com: every match", "", "in force now",
 	},
 	{
 		mcp.CapabilityTool, map[string]any{"area": "mounts", "change": "mount /srv/models read-only", "reason": "weights"},
-		"change of the bottle's mounts: mount /srv/models read-only", "launched again",
+		"change of the bottle's mounts: mount /srv/models read-only", "", "launched again",
 	},
 }
 
@@ -75,7 +82,7 @@ func TestDecisionReachesTheWaitingAgent(t *testing.T) {
 					s.decide(t, ticket, state, "as agreed")
 				}()
 				text, failed := call(t, session, c.tool, c.arguments)
-				if failed || !strings.HasPrefix(text, state.String()+": proposal 1, "+c.shown) || !strings.Contains(text, "as agreed") {
+				if failed || !strings.HasPrefix(text, state.String()+": proposal 1, "+cmp.Or(c.told, c.shown)) || strings.Contains(text, fingerprint) || !strings.Contains(text, "as agreed") {
 					t.Errorf("%q, error %v", text, failed)
 				}
 				if state == proposal.Approved && !strings.Contains(text, c.approved) {
@@ -120,6 +127,10 @@ func TestRefusedProposalSaysWhatToDo(t *testing.T) {
 		{mcp.RouteTool, map[string]any{"host": "a.example.com"}, "reason"},
 		{mcp.RouteTool, map[string]any{"host": "a.example.com", "path_allowlist": []string{}, "reason": "x"}, "minItems"},
 		{mcp.RouteTool, map[string]any{"host": "a.example.com", "reason": "x", "auth": map[string]any{}}, "auth"},
+		{mcp.ExemptionTool, map[string]any{"rule": "gihtub-pat", "host": "a.example.com", "reason": "x"}, "did you mean"},
+		{mcp.ExemptionTool, map[string]any{"rule": "github-pat", "host": "a.example.com", "request_id": "02J", "reason": "x"}, "not remembered"},
+		{mcp.ExemptionTool, map[string]any{"rule": "gitlab-pat", "host": "a.example.com", "request_id": "01J", "reason": "x"}, "another rule or host"},
+		{mcp.ExemptionTool, map[string]any{"rule": "github-pat", "host": "b.example.com", "request_id": "01J", "reason": "x"}, "another rule or host"},
 		{mcp.ExemptionTool, map[string]any{"rule": "../../etc", "host": "a.example.com", "reason": "x"}, "rule"},
 		{mcp.CapabilityTool, map[string]any{"area": "network", "change": "x", "reason": "x"}, "area"},
 		{mcp.ListTool, map[string]any{"bottle": "other"}, "bottle"},

@@ -12,6 +12,9 @@ type Supervisor interface {
 	// Allowlist returns the live route table as /allowlist shows it. An error tells
 	// the agent that the enforcer cannot be reached.
 	Allowlist(ctx context.Context) ([]byte, error)
+	// Match returns what a request of the bottle was refused for by the scanner. The
+	// text of an error goes to the agent, and the match never.
+	Match(ctx context.Context, requestID string) (proposal.Match, error)
 	// Propose puts a proposal before the operator, or returns the ticket of an
 	// earlier one that asks for the same. It does not wait for a decision. The text
 	// of an error goes to the agent.

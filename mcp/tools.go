@@ -20,7 +20,7 @@ const (
 
 // version is what the server says it is. It is raised with every change of
 // tools.json, so that an agent's operator who pinned the tools sees it.
-const version = "1.0.0"
+const version = "2.0.0"
 
 //go:embed tools.json
 var toolsJSON []byte

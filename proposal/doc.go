@@ -2,7 +2,7 @@
 //
 // An agent that was refused something proposes a change: a route, an exemption
 // from a rule of the scanner, or a change of the bottle itself. A [Proposal] is
-// made by [ForRoute], [ForExemption] or [ForCapability], which refuse what no
+// made by [ForRoute], [ForExemption], [ForMatch] or [ForCapability], which refuse what no
 // operator could grant and bring the rest into the one form that is shown,
 // compared and applied. It waits in the [Queue] of its bottle:
 //

@@ -14,7 +14,7 @@ func TestRoundTrip(t *testing.T) {
 	q := proposal.NewQueue(proposal.Options{Now: func() time.Time { return time.Unix(1e9, 5).In(time.FixedZone("", 3600)) }})
 	for i, made := range []func() (proposal.Proposal, error){
 		route("*.example.com", []string{"/a", "/b/*/c"}, []string{"GET"}),
-		exemption("github-pat", "a.example.com", "0123456789abcdef", "01J"),
+		exemption("github-pat", "a.example.com"), match("github-pat", "0123456789abcdef", "01J", "/v1"),
 		capability("limits", "2 GiB <more> & \"memory\" שלום"),
 	} {
 		p, err := made()

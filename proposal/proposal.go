@@ -46,6 +46,15 @@ func (p Proposal) String() string {
 	return "nothing"
 }
 
+// ForAgent returns what String does but for what the agent is not to know: the
+// fingerprint of a match.
+func (p Proposal) ForAgent() string {
+	if p.kind == KindExemption {
+		return p.exemption.forAgent()
+	}
+	return p.String()
+}
+
 // ID names what is asked for: 32 hex digits, equal for two proposals that would
 // be granted in the same way, whatever reason they give.
 func (p Proposal) ID() string {
@@ -74,6 +83,7 @@ type wire struct {
 	Host        string   `json:"host,omitempty"`
 	Paths       []string `json:"path_allowlist,omitempty"`
 	Methods     []string `json:"methods,omitempty"`
+	Ports       []uint16 `json:"ports,omitempty"`
 	Rule        string   `json:"rule,omitempty"`
 	Fingerprint string   `json:"fingerprint,omitempty"`
 	RequestID   string   `json:"request_id,omitempty"`
@@ -93,6 +103,10 @@ func (p Proposal) wire() wire {
 	case KindExemption:
 		e := p.exemption
 		w.Rule, w.Host, w.Fingerprint, w.RequestID = e.Rule, e.Host.String(), e.Fingerprint, e.RequestID
+		w.Methods, w.Ports = e.Methods, e.Ports
+		for _, path := range e.Paths {
+			w.Paths = append(w.Paths, path.String())
+		}
 	case KindCapability:
 		w.Area, w.Change = p.capability.Area, p.capability.Change
 	}
@@ -126,7 +140,7 @@ func (w wire) proposal() (Proposal, error) {
 	case KindRoute:
 		return ForRoute(w.Host, w.Paths, w.Methods, w.Reason)
 	case KindExemption:
-		return ForExemption(w.Rule, w.Host, w.Fingerprint, w.RequestID, w.Reason)
+		return w.forExemption()
 	case KindCapability:
 		return ForCapability(w.Area, w.Change, w.Reason)
 	}

@@ -1,6 +1,7 @@
 package proposal_test
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -22,8 +23,8 @@ func TestShownAsItIsGranted(t *testing.T) {
 		{"A-label", route("bücher.example", nil, nil), "route to xn--bcher-kva.example: every method on every path"},
 		{"look-alike", route("аpi.github.com", nil, nil), "route to xn--pi-6kc.github.com: every method on every path"},
 		{"wildcard", route("*.example.com", nil, nil), "route to *.example.com: every method on every path"},
-		{"exemption", exemption("github-pat", "a.example.com", "0123456789abcdef", "01J"), "exemption from rule github-pat to a.example.com: match 0123456789abcdef, seen in request 01J"},
-		{"whole rule", exemption("github-pat", "a.example.com", "", ""), "exemption from rule github-pat to a.example.com: every match"},
+		{"exemption", match("github-pat", "0123456789abcdef", "01J", "/v2", "/v1/"), "exemption from rule github-pat: match 0123456789abcdef alone, of request 01J, on the route to a.example.com: POST PUT on /v1/ /v2 of port 443 8443"},
+		{"whole rule", exemption("github-pat", "a.example.com"), "exemption from rule github-pat to a.example.com: every match"},
 		{"capability", capability("mounts", "read\n\x1b[2J/opt\u202e/sdk"), "change of the bottle's mounts: read �[2J/opt�/sdk"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -86,11 +87,15 @@ func TestRefusesWhatNobodyCouldGrant(t *testing.T) {
 		{"TRACK", route("a.example.com", nil, []string{"TRACK"}), "only a manifest"},
 		{"no method", route("a.example.com", nil, []string{"get it"}), "not an HTTP method"},
 		{"many methods", route("a.example.com", nil, many), "limit is 16"},
-		{"no rule", exemption("", "a.example.com", "", ""), "field rule"},
-		{"rule with a space", exemption("github pat", "a.example.com", "", ""), "field rule"},
-		{"exempt host", exemption("github-pat", "*.com", "", ""), "public suffix"},
-		{"fingerprint", exemption("github-pat", "a.example.com", "xyz", ""), "16 hex digits"},
-		{"request id", exemption("github-pat", "a.example.com", "", "a b"), "request_id"},
+		{"no rule", exemption("", "a.example.com"), "field rule"},
+		{"rule with a space", exemption("github pat", "a.example.com"), "field rule"},
+		{"exempt host", exemption("github-pat", "*.com"), "public suffix"},
+		{"fingerprint", match("github-pat", "xyz", "01J"), "16 hex digits"},
+		{"no match", match("too-large", "", "01J"), "nothing was found"},
+		{"unknown rule", exemption("gihtub-pat", "a.example.com"), `did you mean "github-pat"`},
+		{"token", exemption("secret:EGRESS_PROXY_TOKEN_0", "a.example.com"), "nothing exempts it"},
+		{"too many paths", match("github-pat", "0123456789abcdef", "01J", strings.Fields("/a /b /c /d /e /f /g /h /i /j /k /l /m /n /o /p /q")...), "manifest"},
+		{"request id", match("github-pat", "0123456789abcdef", "a b"), "request_id"},
 		{"area", capability("network", "a veth pair"), "environment, limits, mounts"},
 		{"no change", capability("mounts", " \n"), "1 to 500"},
 		{"change that would be cut", capability("mounts", strings.Repeat("é", 501)), "1 to 500"},
@@ -149,8 +154,13 @@ func TestGrantedIsWhatWasShown(t *testing.T) {
 
 func TestIDIsWhatIsAskedDigestIsWhatIsShown(t *testing.T) {
 	ask := func(reason, request string) proposal.Proposal {
-		p, err := proposal.ForExemption("github-pat", "a.example.com", "", request, reason)
+		m, err := match("github-pat", "0123456789abcdef", request)()
 		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := json.Marshal(m)
+		var p proposal.Proposal
+		if err = json.Unmarshal([]byte(strings.Replace(string(text), why, reason, 1)), &p); err != nil {
 			t.Fatal(err)
 		}
 		return p
@@ -162,9 +172,16 @@ func TestIDIsWhatIsAskedDigestIsWhatIsShown(t *testing.T) {
 	if a.Digest() == b.Digest() || a.Digest() == c.Digest() {
 		t.Error("what is shown differs, and the digest does not")
 	}
-	other, _ := proposal.ForExemption("github-pat", "b.example.com", "", "r1", "one")
-	if a.ID() == other.ID() {
-		t.Error("another request has the same id")
+	whole, _ := exemption("github-pat", "a.example.com")()
+	path, _ := match("github-pat", "0123456789abcdef", "r1", "/v1")()
+	other, _ := match("github-pat", "0123456789abcde0", "r1")()
+	for _, o := range []proposal.Proposal{whole, path, other} {
+		if a.ID() == o.ID() {
+			t.Errorf("another request has the same id: %v", o)
+		}
+	}
+	if agent := a.ForAgent(); strings.Contains(agent, "0123456789abcdef") || !strings.Contains(agent, "request r1") {
+		t.Errorf("the agent is told %q", agent)
 	}
 	if len(a.ID()) != 32 || len(a.Digest()) != 64 {
 		t.Errorf("id %q, digest %q", a.ID(), a.Digest())
@@ -193,9 +210,26 @@ func route(host string, paths, methods []string) func() (proposal.Proposal, erro
 	return func() (proposal.Proposal, error) { return proposal.ForRoute(host, paths, methods, why) }
 }
 
-func exemption(rule, host, fingerprint, request string) func() (proposal.Proposal, error) {
+func exemption(rule, host string) func() (proposal.Proposal, error) {
+	return func() (proposal.Proposal, error) { return proposal.ForExemption(rule, host, why) }
+}
+
+// match is one on a route to a.example.com with that path list.
+func match(rule, fingerprint, request string, paths ...string) func() (proposal.Proposal, error) {
 	return func() (proposal.Proposal, error) {
-		return proposal.ForExemption(rule, host, fingerprint, request, why)
+		host, err := routes.ParsePattern("a.example.com")
+		if err != nil {
+			return proposal.Proposal{}, err
+		}
+		r := &routes.Route{Host: host, Protocol: routes.HTTP, AnyPath: len(paths) == 0, Methods: []string{"PUT", "POST"}, Ports: []uint16{8443, 443}}
+		for _, p := range paths {
+			entry, err := routes.ParsePathPattern(p)
+			if err != nil {
+				return proposal.Proposal{}, err
+			}
+			r.Paths = append(r.Paths, entry)
+		}
+		return proposal.ForMatch(proposal.Match{RequestID: request, Rule: rule, Fingerprint: fingerprint, Route: r}, why)
 	}
 }
 

@@ -23,6 +23,7 @@ const (
 	maxPaths   = 16
 	maxPath    = 256 // bytes
 	maxMethods = 16
+	maxPorts   = 16
 )
 
 // ForRoute proposes a route. Its errors speak to the agent that asks.

@@ -36,7 +36,7 @@ const (
 // screened has the bottle scanned, with canary as one of its tokens.
 func screened(policy routes.DLP, limits dlp.Limits) option {
 	return func(_ *world, c *proxy.Config) {
-		s := screen.New(policy, limits)
+		s := screen.New(policy, limits, nil)
 		value, err := secret.New([]byte(canary))
 		if err != nil {
 			panic(err)

@@ -173,8 +173,8 @@ func TestDLPModes(t *testing.T) {
 		{"redact", routes.DLP{Mode: routes.DLPRedact}, ``, ruleCanary, stars},
 		{"warn", routes.DLP{Mode: routes.DLPWarn}, ``, ruleCanary, ruleCanary},
 		{"warn, own token", routes.DLP{Mode: routes.DLPWarn}, ``, canary, ""},
-		{"exempt", routes.DLP{Exempt: []string{"github-pat"}}, ``, ruleCanary, ruleCanary},
-		{"another exempt", routes.DLP{Exempt: []string{"gitlab-pat"}}, ``, ruleCanary, ""},
+		{"exempt", routes.DLP{Exempt: []routes.Exemption{{Rule: "github-pat"}}}, ``, ruleCanary, ruleCanary},
+		{"another exempt", routes.DLP{Exempt: []routes.Exemption{{Rule: "gitlab-pat"}}}, ``, ruleCanary, ""},
 		{"route warns", routes.DLP{}, `, "dlp": {"mode": "warn"}`, ruleCanary, ruleCanary},
 		{"route blocks", routes.DLP{Mode: routes.DLPWarn}, `, "dlp": {"mode": "block"}`, ruleCanary, ""},
 		{"route exempts", routes.DLP{}, `, "dlp": {"exempt": ["npm-access-token", "github-pat"]}`, ruleCanary, ruleCanary},
@@ -202,6 +202,37 @@ func TestDLPModes(t *testing.T) {
 			e := w.event(func(e audit.Event) bool { return e.Method == "POST" })
 			if found := !strings.Contains(tc.name, "exempt") || tc.got == ""; found != (e.Rule != "") {
 				t.Errorf("%s, h2 %v: rule %q", tc.name, h2, e.Rule)
+			}
+		}
+	}
+}
+
+// A body in an encoding that nobody can undo is refused, unless the route or the
+// bottle says otherwise, and what it holds in the open is found all the same.
+func TestDLPUnreadable(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		policy routes.DLP
+		route  string
+		body   string
+		left   bool
+	}{
+		{"by default", routes.DLP{}, ``, "\x9f\x03abc", false},
+		{"the route", routes.DLP{}, `, "dlp": {"unreadable": "warn"}`, "\x9f\x03abc", true},
+		{"the bottle", routes.DLP{Unreadable: routes.DLPWarn}, `, "dlp": {"mode": "redact"}`, "\x9f\x03abc", true},
+		{"the bottle, not the route", routes.DLP{Unreadable: routes.DLPWarn}, `, "dlp": {"unreadable": "block"}`, "\x9f\x03abc", false},
+		{"a token in it", routes.DLP{}, `, "dlp": {"unreadable": "warn"}`, "\x9f\x03" + canary, false},
+	} {
+		for _, h2 := range []bool{false, true} {
+			w := newWorld(t, `{"routes": [{"host": "api.example.com"`+tc.route+`}]}`, screened(tc.policy, dlp.Limits{}))
+			up := w.upstream(func(rw http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }, "api.example.com")
+			err := leave(w, h2, request("POST", api, strings.NewReader(tc.body), "Content-Encoding", "compress"))(t)
+			all := up.Requests()
+			if left := len(all) == 1 && string(all[0].Body) == tc.body; left != tc.left || left != (err == nil) {
+				t.Errorf("%s, h2 %v: %v, %d requests", tc.name, h2, err, len(all))
+			}
+			if e := w.event(func(e audit.Event) bool { return e.Method == "POST" }); tc.left && e.Rule != "unknown-encoding" {
+				t.Errorf("%s, h2 %v: the event says nothing of it: %+v", tc.name, h2, e)
 			}
 		}
 	}

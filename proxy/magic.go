@@ -38,7 +38,9 @@ func (x *exchange) serveMagic(w http.ResponseWriter, r *http.Request) {
 	case path == "/ca.pem":
 		body, contentType = x.s.cfg.CA.CertPEM(), "application/x-pem-file"
 	case decision:
-		body, found = x.s.recent.get(id)
+		var kept refused
+		kept, found = x.s.recent.get(id)
+		body = kept.text
 	case x.s.cfg.Magic != nil:
 		r.URL.Scheme, r.URL.Host, r.URL.Path = "", "", path // as a handler of a server would see it
 		x.s.cfg.Magic.ServeHTTP(rec, r)

@@ -46,7 +46,11 @@ func (x *exchange) refuse(w http.ResponseWriter, why reason) {
 		panic(err)
 	}
 	text = append(text, '\n')
-	x.s.recent.add(x.event.RequestID, text)
+	kept := refused{text: text}
+	if why.code == reasonBlocked.code {
+		kept.match = &Stopped{x.event.Rule, x.event.Fingerprint, x.decision.Route}
+	}
+	x.s.recent.add(x.event.RequestID, kept)
 	h := w.Header()
 	clear(h)
 	h.Set("Content-Type", "application/json")

@@ -1,6 +1,13 @@
 package routes
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"bottled/dlp/rules"
+	"bottled/strict"
+)
 
 // DLPMode is what the scanner does about a finding. The zero mode is "not said":
 // the bottle's mode for a route, and block for a bottle.
@@ -16,7 +23,25 @@ const (
 // DLP is what a manifest says about scanning, for a bottle or for one route.
 type DLP struct {
 	Mode   DLPMode
-	Exempt []string // ids of rules that do not apply
+	Exempt []Exemption
+	// Unreadable is what happens to a body whose Content-Encoding nobody here can
+	// undo: block, or warn, which scans its bytes as they are.
+	Unreadable DLPMode
+}
+
+// Exemption lets pass what a rule finds: every match, or the one with that
+// fingerprint. It never reaches a token of the bottle.
+type Exemption struct {
+	Rule        string `json:"rule"`
+	Fingerprint string `json:"fingerprint,omitempty"`
+}
+
+// String is unique among exemptions.
+func (e Exemption) String() string {
+	if e.Fingerprint == "" {
+		return e.Rule
+	}
+	return e.Rule + "/" + e.Fingerprint
 }
 
 // ParseDLPMode parses a mode as a manifest names it.
@@ -28,15 +53,94 @@ func ParseDLPMode(s string) (DLPMode, error) {
 	return "", fmt.Errorf("unknown dlp mode %q: write block, redact or warn", clip(s))
 }
 
-// parseRuleID parses the id of a rule, such as github-pat.
-func parseRuleID(s string) (string, error) {
-	for i := range len(s) {
-		if c := s[i]; !isLower(c) && !isUpper(c) && !isDigit(c) && c != '-' && c != '_' && c != '.' {
-			return "", fmt.Errorf("%q is not the id of a rule: write one such as github-pat", clip(s))
-		}
+// parseUnreadable parses what happens to a body that cannot be read.
+func parseUnreadable(s string) (DLPMode, error) {
+	switch m := DLPMode(s); m {
+	case DLPBlock, DLPWarn:
+		return m, nil
 	}
-	if s == "" || len(s) > 128 {
-		return "", fmt.Errorf("%q is not the id of a rule: write one such as github-pat", clip(s))
+	return "", fmt.Errorf("%q is not what can happen to a body that cannot be read: write block or warn", clip(s))
+}
+
+// ParseRuleID parses the id of a rule of the scanner, such as github-pat. What no
+// rule is called is an error: an exemption from it would be believed.
+func ParseRuleID(s string) (string, error) {
+	switch {
+	case rules.Known(s):
+		return s, nil
+	case strings.HasPrefix(s, "secret:"):
+		return "", fmt.Errorf("%q is a token of the bottle, which leaves where it is injected and nowhere else: nothing exempts it", clip(s))
+	}
+	if near := strict.Nearest(s, rules.Names()); near != "" {
+		return "", fmt.Errorf("unknown rule %q: did you mean %q?", clip(s), near)
+	}
+	return "", fmt.Errorf("%q is not the id of a rule: write one such as github-pat", clip(s))
+}
+
+// fingerprintLen is how many hex digits a fingerprint has.
+const fingerprintLen = 16
+
+// ParseFingerprint parses the fingerprint of a match, as the audit log shows it.
+func ParseFingerprint(s string) (string, error) {
+	if len(s) != fingerprintLen || strings.Trim(s, "0123456789abcdef") != "" {
+		return "", fmt.Errorf("%q is not a fingerprint: write the 16 hex digits of the audit log", clip(s))
 	}
 	return s, nil
 }
+
+func (d *DLP) check() error {
+	if d == nil {
+		return nil
+	}
+	if d.Mode != "" {
+		if _, err := ParseDLPMode(string(d.Mode)); err != nil {
+			return err
+		}
+	}
+	if d.Unreadable != "" {
+		if _, err := parseUnreadable(string(d.Unreadable)); err != nil {
+			return err
+		}
+	}
+	for _, e := range d.Exempt {
+		_, err := ParseRuleID(e.Rule)
+		if err == nil && e.Fingerprint != "" {
+			_, err = ParseFingerprint(e.Fingerprint)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *reader) dlp(n *strict.Node, key string) DLP {
+	v := r.Object(n, key, "mode", "exempt", "unreadable")
+	d := DLP{
+		Mode:       strict.Parsed(r.Reader, v["mode"], key+".mode", ParseDLPMode),
+		Unreadable: strict.Parsed(r.Reader, v["unreadable"], key+".unreadable", parseUnreadable),
+	}
+	for i, item := range r.List(v["exempt"], key+".exempt") {
+		d.Exempt = append(d.Exempt, r.exemption(item, strict.Index(key+".exempt", i)))
+	}
+	return d
+}
+
+// exemption reads one entry: the id of a rule, or an object for one match of it.
+func (r *reader) exemption(n *strict.Node, key string) Exemption {
+	if n.Kind != strict.Map {
+		return Exemption{Rule: strict.Parsed(r.Reader, n, key, ParseRuleID)}
+	}
+	v := r.Object(n, key, "rule", "fingerprint")
+	for _, name := range []string{"rule", "fingerprint"} {
+		if strict.Missing(n, v, name) {
+			r.Fail(n, key, "%v", errHalfExemption)
+		}
+	}
+	return Exemption{
+		Rule:        strict.Parsed(r.Reader, v["rule"], key+".rule", ParseRuleID),
+		Fingerprint: strict.Parsed(r.Reader, v["fingerprint"], key+".fingerprint", ParseFingerprint),
+	}
+}
+
+var errHalfExemption = errors.New("an exemption of one match needs rule and fingerprint: add the missing one, or write the id of the rule alone to exempt all of its matches")

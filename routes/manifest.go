@@ -166,14 +166,6 @@ func (r *reader) auth(n *strict.Node, key string) (*Auth, TokenRef) {
 	return a, strict.Parsed(r.Reader, v["token_ref"], key+".token_ref", ParseTokenRef)
 }
 
-func (r *reader) dlp(n *strict.Node, key string) DLP {
-	v := r.Object(n, key, "mode", "exempt")
-	return DLP{
-		Mode:   strict.Parsed(r.Reader, v["mode"], key+".mode", ParseDLPMode),
-		Exempt: strict.ParsedList(r.Reader, v["exempt"], key+".exempt", parseRuleID),
-	}
-}
-
 // conflicts reports what is wrong within and between routes that are each well
 // formed, by the same code that loads a table, and variables that are set twice.
 func (r *reader) conflicts(m *Manifest) {

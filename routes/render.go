@@ -28,8 +28,24 @@ type renderedRoute struct {
 }
 
 type renderedDLP struct {
-	Mode   DLPMode  `json:"mode,omitempty"`
-	Exempt []string `json:"exempt,omitempty"`
+	Mode       DLPMode `json:"mode,omitempty"`
+	Exempt     []any   `json:"exempt,omitempty"` // a rule's id, or an Exemption of one match
+	Unreadable DLPMode `json:"unreadable,omitempty"`
+}
+
+func renderDLP(d *DLP) *renderedDLP {
+	if d == nil {
+		return nil
+	}
+	out := &renderedDLP{Mode: d.Mode, Unreadable: d.Unreadable}
+	for _, e := range d.Exempt {
+		if e.Fingerprint == "" {
+			out.Exempt = append(out.Exempt, e.Rule)
+		} else {
+			out.Exempt = append(out.Exempt, e)
+		}
+	}
+	return out
 }
 
 // Render writes the routes file that the enforcer loads: JSON, one route a line,
@@ -78,9 +94,7 @@ func renderRoute(r *Route) renderedRoute {
 	for _, p := range r.AllowPrivate {
 		out.AllowPrivate = append(out.AllowPrivate, p.String())
 	}
-	if r.DLP != nil {
-		out.DLP = &renderedDLP{Mode: r.DLP.Mode, Exempt: r.DLP.Exempt}
-	}
+	out.DLP = renderDLP(r.DLP)
 	return out
 }
 

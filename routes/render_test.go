@@ -23,7 +23,7 @@ egress_proxy:
     - host: api.anthropic.com
       auth: {header: x-api-key, token_ref: "credential:anthropic"}
       role: [claude_code_oauth]
-    - {host: git.example.com, auth: {scheme: Basic, username: git, token_ref: GH_PAT}, dlp: {mode: warn, exempt: [github-pat]}}
+    - {host: git.example.com, auth: {scheme: Basic, username: git, token_ref: GH_PAT}, dlp: {mode: warn, exempt: [github-pat, {rule: npm-access-token, fingerprint: 0123456789abcdef}], unreadable: warn}}
     - {host: maps.example.com, auth: {query: key, token_ref: "command:/usr/bin/mint maps"}}
     - {host: "*.wild.example.com", methods: [GET, HEAD], ports: [443, 8443], allow_private: [10.0.0.0/8, "fd00::/8"]}
     - {host: ssh.example.com, protocol: tcp, ports: [22]}
@@ -168,7 +168,7 @@ func TestRender(t *testing.T) {
 	want := `{"routes": [
   {"host":"api.github.com","path_allowlist":["/repos/acme/","/user"],"auth_scheme":"Bearer","token_env":"EGRESS_PROXY_TOKEN_0"},
   {"host":"api.anthropic.com","auth_scheme":"raw","token_env":"EGRESS_PROXY_TOKEN_1","auth_header":"X-Api-Key"},
-  {"host":"git.example.com","auth_scheme":"Basic","token_env":"EGRESS_PROXY_TOKEN_0","auth_username":"git","dlp":{"mode":"warn","exempt":["github-pat"]}},
+  {"host":"git.example.com","auth_scheme":"Basic","token_env":"EGRESS_PROXY_TOKEN_0","auth_username":"git","dlp":{"mode":"warn","exempt":["github-pat",{"rule":"npm-access-token","fingerprint":"0123456789abcdef"}],"unreadable":"warn"}},
   {"host":"maps.example.com","auth_scheme":"raw","token_env":"EGRESS_PROXY_TOKEN_2","auth_query":"key"},
   {"host":"*.wild.example.com","methods":["GET","HEAD"],"ports":[443,8443],"allow_private":["10.0.0.0/8","fd00::/8"]},
   {"host":"ssh.example.com","ports":[22],"protocol":"tcp"},

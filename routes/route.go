@@ -137,6 +137,9 @@ func (r *Route) check() error {
 			return err
 		}
 	}
+	if err := r.DLP.check(); err != nil {
+		return err
+	}
 	if addr, ok := r.Host.host.Addr(); ok && IsMetadata(addr) {
 		return fmt.Errorf("%s is a metadata service, which no route may reach", addr)
 	}

@@ -18,6 +18,7 @@ import (
 // while the body waits for its client: Close does not wait for that.
 type scan struct {
 	contentType, encoding string
+	unreadable            bool // a body may pass whose encoding is not known
 
 	mu     sync.Mutex
 	scan   *dlp.Scan
@@ -59,7 +60,7 @@ func (c *scan) latest() dlp.Finding {
 // Body implements [proxy.Scan]. A body whose length nobody declared may be one half
 // of a conversation, so nothing of it that is decided waits for more.
 func (c *scan) Body(src io.Reader, length int64, trailer func() http.Header) io.Reader {
-	options := dlp.BodyOptions{Type: c.contentType, Encoding: c.encoding, Interactive: length < 0}
+	options := dlp.BodyOptions{Type: c.contentType, Encoding: c.encoding, Interactive: length < 0, Unreadable: c.unreadable}
 	if trailer != nil {
 		options.Trailer = func() { c.fields(dlp.Trailer, trailer()) }
 	}

@@ -15,10 +15,12 @@
 //
 // The bottle's own tokens are refused in every mode: they leave where they are
 // injected, which is after the scan, and nowhere else. A rule that is exempt is as
-// if it were not there; no exemption reaches a token.
+// if it were not there, and so is the one match of a rule whose fingerprint is; no
+// exemption reaches a token.
 package screen
 
 import (
+	"cmp"
 	"crypto/rand"
 	"fmt"
 	"maps"
@@ -53,10 +55,14 @@ type ruling struct {
 }
 
 // New returns a Screen that scans as the manifest says for the bottle. Zero fields
-// of limits take their defaults. It compiles nothing yet.
-func New(policy routes.DLP, limits dlp.Limits) *Screen {
-	s := &Screen{policy: policy, limits: limits, key: make([]byte, 32)}
-	rand.Read(s.key)
+// of limits take their defaults. key is that of the fingerprints: without it they
+// tell nobody anything. Empty: a random one. It compiles nothing yet.
+func New(policy routes.DLP, limits dlp.Limits, key []byte) *Screen {
+	s := &Screen{policy: policy, limits: limits, key: slices.Clone(key)}
+	if len(s.key) == 0 {
+		s.key = make([]byte, 32)
+		rand.Read(s.key)
+	}
 	if s.policy.Mode == "" {
 		s.policy.Mode = routes.DLPBlock
 	}
@@ -76,15 +82,15 @@ func (s *Screen) Use(table *routes.Table, tokens map[string]secret.Token) {
 			next.secrets = append(next.secrets, dlp.Secret{Name: slot, Value: value})
 		}
 	}
-	for _, rule := range s.policy.Exempt {
-		next.exempt = append(next.exempt, dlp.Exemption{Rule: rule})
+	for _, e := range s.policy.Exempt {
+		next.exempt = append(next.exempt, dlp.Exemption{Rule: e.Rule, Fingerprint: e.Fingerprint})
 	}
 	seen := map[string]bool{}
 	for _, r := range table.Routes() {
 		if name := exemptions(r); name != "" && !seen[name] {
 			seen[name] = true
-			for _, rule := range r.DLP.Exempt {
-				next.exempt = append(next.exempt, dlp.Exemption{Rule: rule, Route: name})
+			for _, e := range r.DLP.Exempt {
+				next.exempt = append(next.exempt, dlp.Exemption{Rule: e.Rule, Fingerprint: e.Fingerprint, Route: name})
 			}
 		}
 	}
@@ -105,7 +111,12 @@ func exemptions(r *routes.Route) string {
 	if r == nil || r.DLP == nil || len(r.DLP.Exempt) == 0 {
 		return ""
 	}
-	return strings.Join(slices.Sorted(slices.Values(r.DLP.Exempt)), " ")
+	var names []string
+	for _, e := range r.DLP.Exempt {
+		names = append(names, e.String())
+	}
+	slices.Sort(names)
+	return strings.Join(names, " ")
 }
 
 // compile takes some 40 ms, of which a third is paid once, and leaves 4 MiB.
@@ -134,9 +145,9 @@ func (s *Screen) compile(r *ruling, mode routes.DLPMode) (*dlp.Engine, error) {
 
 // Scan implements [proxy.Scanner].
 func (s *Screen) Scan(q routes.Query, route *routes.Route, header http.Header) (proxy.Scan, *proxy.Blocked) {
-	mode := s.policy.Mode
-	if route != nil && route.DLP != nil && route.DLP.Mode != "" {
-		mode = route.DLP.Mode
+	mode, unreadable := s.policy.Mode, s.policy.Unreadable
+	if route != nil && route.DLP != nil {
+		mode, unreadable = cmp.Or(route.DLP.Mode, mode), cmp.Or(route.DLP.Unreadable, unreadable)
 	}
 	compile, ok := s.now.Load().engines[mode]
 	if !ok {
@@ -146,7 +157,11 @@ func (s *Screen) Scan(q routes.Query, route *routes.Route, header http.Header) (
 	if err != nil {
 		return nil, unable
 	}
-	c := &scan{scan: engine.Scan(exemptions(route)), contentType: strings.Join(header["Content-Type"], ","), encoding: strings.Join(header["Content-Encoding"], ",")}
+	c := &scan{
+		scan:        engine.Scan(exemptions(route)),
+		contentType: strings.Join(header["Content-Type"], ","), encoding: strings.Join(header["Content-Encoding"], ","),
+		unreadable: unreadable == routes.DLPWarn,
+	}
 	if blocked := c.head(q, header); blocked != nil {
 		c.Close()
 		return nil, blocked

@@ -53,7 +53,7 @@ func judge(t *testing.T, s *Screen, value string) string {
 }
 
 func TestTokensFollowTheTable(t *testing.T) {
-	s := New(routes.DLP{}, dlp.Limits{})
+	s := New(routes.DLP{}, dlp.Limits{}, nil)
 	if got := judge(t, s, canary); got != "" {
 		t.Errorf("a value that is nobody's: %q", got)
 	}
@@ -72,7 +72,7 @@ func TestTokensFollowTheTable(t *testing.T) {
 
 // An update that changes nothing for the scanner compiles nothing.
 func TestEnginesAreKept(t *testing.T) {
-	s := New(routes.DLP{}, dlp.Limits{})
+	s := New(routes.DLP{}, dlp.Limits{}, nil)
 	tokens := func() map[string]secret.Token { return map[string]secret.Token{"A": token(t, canary)} }
 	first := table(t, `{"routes": [{"host": "a.example.com", "dlp": {"exempt": ["github-pat"]}}]}`)
 	s.Use(first, tokens())
@@ -90,8 +90,8 @@ func TestEnginesAreKept(t *testing.T) {
 // What cannot be compiled, or asks for a mode that is none, refuses.
 func TestFailsClosed(t *testing.T) {
 	for name, s := range map[string]*Screen{
-		"limits": New(routes.DLP{}, dlp.Limits{Hold: -1}),
-		"mode":   New(routes.DLP{Mode: "open"}, dlp.Limits{}),
+		"limits": New(routes.DLP{}, dlp.Limits{Hold: -1}, nil),
+		"mode":   New(routes.DLP{Mode: "open"}, dlp.Limits{}, nil),
 	} {
 		if got := judge(t, s, "x"); got != "scanner-unavailable" {
 			t.Errorf("%s: %q", name, got)
@@ -110,7 +110,7 @@ func (s stuck) Read([]byte) (int, error) {
 
 // Close does not wait for a client, and what comes after it does not leave.
 func TestCloseDuringARead(t *testing.T) {
-	s := New(routes.DLP{}, dlp.Limits{})
+	s := New(routes.DLP{}, dlp.Limits{}, nil)
 	c, blocked := s.Scan(post(t), nil, http.Header{})
 	if blocked != nil {
 		t.Fatal(blocked)
@@ -138,7 +138,7 @@ func TestCloseDuringARead(t *testing.T) {
 
 // The name of a field is not shown where it may be a match itself.
 func TestShownNames(t *testing.T) {
-	s := New(routes.DLP{Mode: routes.DLPWarn}, dlp.Limits{})
+	s := New(routes.DLP{Mode: routes.DLPWarn}, dlp.Limits{}, nil)
 	s.Use(nil, map[string]secret.Token{"A": token(t, canary)})
 	const pat = "ghp_x7Kp2mQ9vR4tY8wZ1nB6cD3fG5hJ0L4MNObN"
 	_, blocked := s.Scan(post(t), nil, http.Header{"X-" + pat: {canary}})

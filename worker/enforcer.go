@@ -63,7 +63,7 @@ func newEnforcer(h Handoff, s *sockets, roots *x509.CertPool) (*enforcer, error)
 	if err != nil {
 		return nil, fmt.Errorf("worker: %w", err)
 	}
-	e := &enforcer{events: newEvents(), screen: screen.New(h.DLP, dlp.Limits{})}
+	e := &enforcer{events: newEvents(), screen: screen.New(h.DLP, dlp.Limits{}, h.DLPKey)}
 	e.use(&live{table: table, tokens: held})
 	e.supervisor = newSupervisor(e)
 	names := dns.NewPool()

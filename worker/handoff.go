@@ -18,7 +18,7 @@ import (
 // handoffVersion is raised whenever the meaning of a [Handoff] changes. A worker
 // is always the same binary as the daemon that starts it, so a difference is a
 // bug and refused.
-const handoffVersion = 3
+const handoffVersion = 4
 
 // maxHandoff bounds the encoded handoff: the largest manifest gives a routes file
 // of a few MiB.
@@ -36,6 +36,7 @@ type Handoff struct {
 	Tokens     map[string]string `json:"tokens"` // by slot
 	Expires    Expiries          `json:"expires,omitempty"`
 	DLP        routes.DLP        `json:"dlp"`                   // how the bottle is scanned where a route does not say
+	DLPKey     []byte            `json:"dlp_key"`               // of the fingerprints of what is found
 	UpstreamCA []byte            `json:"upstream_ca,omitempty"` // PEM, beside the system's roots
 	Upstream   *Upstream         `json:"upstream,omitempty"`    // the proxy that all is chained to
 	Resolver   string            `json:"resolver,omitempty"`    // "address:port"; empty: the host's configuration

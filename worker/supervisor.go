@@ -39,6 +39,15 @@ func (s *supervisor) Allowlist(context.Context) ([]byte, error) {
 	return s.e.table().AllowlistJSON(), nil
 }
 
+// Match implements [mcp.Supervisor].
+func (s *supervisor) Match(_ context.Context, requestID string) (proposal.Match, error) {
+	m, ok := s.e.proxy.Stopped(requestID)
+	if !ok {
+		return proposal.Match{}, errors.New("request_id: no refusal by the scanner is remembered for it: repeat the request, and then the field request_id of its refusal")
+	}
+	return proposal.Match{RequestID: requestID, Rule: m.Rule, Fingerprint: m.Fingerprint, Route: m.Route}, nil
+}
+
 // Propose implements [mcp.Supervisor].
 func (s *supervisor) Propose(_ context.Context, p proposal.Proposal) (proposal.Ticket, error) {
 	return s.queue.Propose(p)

@@ -94,7 +94,7 @@ func TestASlotIsOfOneTable(t *testing.T) {
 }
 
 func TestARenewalIsForTheTableInForce(t *testing.T) {
-	e := &enforcer{screen: screen.New(routes.DLP{}, dlp.Limits{})}
+	e := &enforcer{screen: screen.New(routes.DLP{}, dlp.Limits{}, nil)}
 	e.live.Store(&live{tokens: hold(t, 8, map[string]string{"A": "old"}, Expiries{"A": noon})})
 	for _, r := range []Renewal{
 		{Generation: 7, Tokens: map[string]string{"A": "new"}},

@@ -1,0 +1,38 @@
+package rules
+
+import (
+	"encoding/json"
+	"slices"
+	"sync"
+)
+
+// The ids of rules that are code and not data.
+const (
+	PaymentCard = "payment-card"
+	IBAN        = "iban"
+)
+
+// Names returns the ids of all rules that can be named by a person, in order. It
+// reads the data and compiles nothing. The slice is shared: do not modify it.
+var Names = sync.OnceValue(func() []string {
+	var f struct {
+		Rules []struct {
+			ID string `json:"id"`
+		} `json:"rules"`
+	}
+	if err := json.Unmarshal(data, &f); err != nil {
+		panic("dlp rules: " + err.Error()) // embedded, and a test reads it
+	}
+	names := []string{PaymentCard, IBAN}
+	for _, r := range f.Rules {
+		names = append(names, r.ID)
+	}
+	slices.Sort(names)
+	return names
+})
+
+// Known reports whether a rule has that id.
+func Known(id string) bool {
+	_, ok := slices.BinarySearch(Names(), id)
+	return ok
+}
