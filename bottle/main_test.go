@@ -6,14 +6,12 @@ import (
 	"strconv"
 	"testing"
 
-	"bottled/launch"
 	"bottled/worker"
 )
 
 // TestMain lets the test binary stand for the daemon's: the first process of a
 // bottle and its enforcer are the same executable under other names.
 func TestMain(m *testing.M) {
-	launch.Init()
 	if len(os.Args) > 0 && os.Args[0] == worker.Arg0 {
 		os.Setenv("SSL_CERT_FILE", hostRoots(os.Getppid()))
 		os.Exit(worker.Main())

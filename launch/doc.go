@@ -5,14 +5,9 @@
 // # Two sides
 //
 // The parent side is [Start], [Exec], [Adopt] and [Process]: it runs in the daemon as
-// root. The child side is [Init]: the same executable started again under the name
-// "bottled-init", as the first process of the bottle (package launch/inside).
-// cmd/bottled calls Init before anything else; in every other process it returns
-// at once.
-//
-//	func main() {
-//		launch.Init()
-//		…
+// root. The child side is package launch/inside: the same executable started again under
+// the name "bottled-init", as the first process of the bottle. An executable that
+// imports this package is one by that.
 //
 // # What comes from elsewhere
 //

@@ -22,7 +22,7 @@ func Exec(target *Process, spec ExecSpec, cgroupFD int, stdio [3]*os.File, conso
 		return nil, err
 	}
 	defer exe.Close()
-	return spawn(plan, stdio, console, exe, func(attr *syscall.ProcAttr) (string, error) {
+	return spawn(plan, stdio, console, extras{exe}, func(attr *syscall.ProcAttr) (string, error) {
 		attr.Sys.CgroupFD = cgroupFD
 		// A mount namespace can be entered only by a thread that shares its root
 		// directory with no other (setns(2)).

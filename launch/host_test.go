@@ -20,7 +20,6 @@ const noSleep = "GORACE=atexit_sleep_ms=0"
 const testUID = 54321
 
 func TestMain(m *testing.M) {
-	Init()
 	// The race detector sleeps for a second at every exit otherwise.
 	initEnv = append(initEnv, noSleep)
 	if name := os.Getenv("BOTTLED_PROBE"); name != "" {

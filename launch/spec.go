@@ -57,7 +57,8 @@ type ExecSpec struct {
 
 var hostname = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?$`)
 
-// plan checks the spec and turns it into what the first process does.
+// plan checks the spec and turns it into what the first process does, but for the
+// files, which are to be packed.
 func (s Spec) plan() (inside.Plan, error) {
 	id := identity.Identity{UID: s.UID, GID: s.GID, Groups: s.Groups}
 	p, err := ExecSpec{
@@ -89,7 +90,7 @@ func (s Spec) plan() (inside.Plan, error) {
 	}
 	p.Tree = filesystem.Tree{
 		User: id, UserName: s.User, Home: s.Home, Dir: s.Dir, MapDir: s.MapDir,
-		Writable: s.Writable, Hidden: s.Hidden, Files: s.Files, Scratch: s.Scratch,
+		Writable: s.Writable, Hidden: s.Hidden, Scratch: s.Scratch,
 	}
 	return p, nil
 }

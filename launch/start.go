@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"bottled/launch/filesystem"
+	"bottled/launch/identity"
 	"bottled/launch/inside"
 	"bottled/launch/thread"
 
@@ -34,7 +35,11 @@ func Start(spec Spec, netnsFD, cgroupFD int, stdio [3]*os.File, console *os.File
 	if err != nil {
 		return nil, fmt.Errorf("bottle %s: %w", spec.ID, err)
 	}
-	userns := (*os.File)(nil)
+	var userns, files *os.File
+	if plan.Tree.Files, files, err = filesystem.Pack(spec.Files); err != nil {
+		return nil, fmt.Errorf("bottle %s: %w", spec.ID, err)
+	}
+	defer files.Close()
 	if spec.MapDir {
 		fd, err := filesystem.OwnerMapping(spec.Dir, plan.User)
 		if err != nil {
@@ -43,7 +48,7 @@ func Start(spec Spec, netnsFD, cgroupFD int, stdio [3]*os.File, console *os.File
 		userns = os.NewFile(uintptr(fd), "userns")
 		defer userns.Close()
 	}
-	p, err := spawn(plan, stdio, console, userns, func(attr *syscall.ProcAttr) (string, error) {
+	p, err := spawn(plan, stdio, console, extras{userns, files}, func(attr *syscall.ProcAttr) (string, error) {
 		attr.Sys.CgroupFD = cgroupFD
 		attr.Sys.Cloneflags = unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS
 		// Not with clone: the namespace's root is then the group of the parent.
@@ -59,12 +64,16 @@ func Start(spec Spec, netnsFD, cgroupFD int, stdio [3]*os.File, console *os.File
 	return p, nil
 }
 
+// extras are the child side's descriptors after the command's and the two sockets; nil
+// is /dev/null.
+type extras [2]*os.File
+
 // enter prepares the calling thread for a fork into the bottle and returns the
 // path of our executable there.
 type enter func(*syscall.ProcAttr) (string, error)
 
 // spawn starts the child side, gives it the plan and waits until the command runs.
-func spawn(plan inside.Plan, stdio [3]*os.File, console, extra *os.File, enter enter) (*Process, error) {
+func spawn(plan inside.Plan, stdio [3]*os.File, console *os.File, more extras, enter enter) (*Process, error) {
 	if plan.Terminal && console == nil {
 		return nil, errors.New("a terminal is wanted, but there is no console to send it to")
 	}
@@ -79,7 +88,7 @@ func spawn(plan inside.Plan, stdio [3]*os.File, console, extra *os.File, enter e
 		return nil, err
 	}
 	defer theirs.Close()
-	pid, pidfd, err := fork(plan, stdio, theirs, console, extra, enter)
+	pid, pidfd, err := fork(plan, stdio, theirs, console, more, enter)
 	if err != nil {
 		ours.Close()
 		return nil, err
@@ -104,13 +113,13 @@ func spawn(plan inside.Plan, stdio [3]*os.File, console, extra *os.File, enter e
 var initEnv = []string{"GOTRACEBACK=none", "GOMAXPROCS=1", "GODEBUG=containermaxprocs=0,updatemaxprocs=0"}
 
 // fork clones on a thread that is in the right namespaces and thrown away.
-func fork(plan inside.Plan, stdio [3]*os.File, sync, console, extra *os.File, enter enter) (pid, pidfd int, err error) {
+func fork(plan inside.Plan, stdio [3]*os.File, sync, console *os.File, more extras, enter enter) (pid, pidfd int, err error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return 0, -1, err
 	}
 	defer null.Close()
-	files := []*os.File{stdio[0], stdio[1], stdio[2], sync, console, extra}
+	files := []*os.File{stdio[0], stdio[1], stdio[2], sync, console, more[0], more[1]}
 	if plan.Terminal {
 		files[0], files[1], files[2] = null, null, null
 	} else {
@@ -138,7 +147,10 @@ func fork(plan inside.Plan, stdio [3]*os.File, sync, console, extra *os.File, en
 		if err != nil {
 			return err
 		}
-		if pid, err = syscall.ForkExec(path, []string{initName}, attr); err != nil {
+		if err := identity.Bequeath(); err != nil {
+			return err
+		}
+		if pid, err = syscall.ForkExec(path, []string{inside.Name}, attr); err != nil {
 			return fmt.Errorf("start the first process: %w", err)
 		}
 		return nil

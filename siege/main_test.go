@@ -33,7 +33,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"bottled/bpf"
-	"bottled/launch"
 	"bottled/worker"
 )
 
@@ -49,7 +48,6 @@ func scaled(ci, whole int) int {
 }
 
 func TestMain(m *testing.M) {
-	launch.Init() // does not return in the first process of a bottle
 	switch filepath.Base(os.Args[0]) {
 	case worker.Arg0:
 		os.Exit(worker.Main())

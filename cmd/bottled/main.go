@@ -8,12 +8,10 @@ import (
 
 	"bottled/cli"
 	"bottled/daemon"
-	"bottled/launch"
 	"bottled/worker"
 )
 
 func main() {
-	launch.Init() // does not return in the first process of a bottle
 	if filepath.Base(os.Args[0]) == worker.Arg0 {
 		os.Exit(worker.Main())
 	}

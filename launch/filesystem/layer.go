@@ -15,14 +15,21 @@ import (
 
 // resolveFiles brings the paths of Files to real ones and adds account lines.
 func (b *builder) resolveFiles() error {
+	if err := b.mapContents(); err != nil {
+		return err
+	}
 	b.files = map[string]File{}
-	for path, f := range b.Files {
+	for path, packed := range b.Files {
 		if err := checkAbsolute("the file", path); err != nil {
 			return err
 		}
 		real := resolve(path)
 		if b.bound(real) {
 			return fmt.Errorf("%s would be written into %s of the host", path, real)
+		}
+		f, err := b.unpack(packed)
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
 		}
 		b.files[real] = f
 	}
@@ -46,6 +53,9 @@ func (b *builder) layFiles() error {
 		if err := b.layFile(path, f); err != nil {
 			return fmt.Errorf("lay %s: %w", path, err)
 		}
+	}
+	if err := b.unmapContents(); err != nil {
+		return err
 	}
 	points := slices.Clone(own)
 	for _, a := range b.areas {

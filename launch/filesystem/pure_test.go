@@ -77,7 +77,7 @@ func TestTableOfCredentials(t *testing.T) {
 }
 
 func TestZeroTreeBuildsNothing(t *testing.T) {
-	if err := (Tree{}).Steps(-1)[0].Do(); err == nil {
+	if err := (Tree{}).Steps(-1, -1)[0].Do(); err == nil {
 		t.Error("a tree without a user was begun")
 	}
 }

@@ -2,7 +2,6 @@ package filesystem
 
 import (
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,21 +17,14 @@ import (
 // builds nothing: a tree has a user, and Steps refuses root.
 type Tree struct {
 	User     identity.Identity
-	UserName string          // for a line in /etc/passwd where the host has none; "bottle" when empty
-	Home     string          // made empty when the host has none there; required
-	Dir      string          // bound read-write; empty or the home itself: nothing is bound
-	MapDir   bool            // bind Dir by the idmapping of Steps' userns, opened as root
-	Writable []string        // more of the host's paths to bind read-write
-	Hidden   []string        // not to be seen, beside the table of Credentials
-	Files    map[string]File // laid over the host's tree
-	Scratch  uint64          // bytes of all scratch space together; 0 means a quarter of the memory
-}
-
-// A File is laid over the host's tree: its contents, or a symbolic link.
-type File struct {
-	Data []byte
-	Mode fs.FileMode // permission bits; 0 means 0644
-	Link string      // target; when set, the other fields are ignored
+	UserName string            // for a line in /etc/passwd where the host has none; "bottle" when empty
+	Home     string            // made empty when the host has none there; required
+	Dir      string            // bound read-write; empty or the home itself: nothing is bound
+	MapDir   bool              // bind Dir by the idmapping of Steps' userns, opened as root
+	Writable []string          // more of the host's paths to bind read-write
+	Hidden   []string          // not to be seen, beside the table of Credentials
+	Files    map[string]Packed // laid over the host's tree
+	Scratch  uint64            // bytes of all scratch space together; 0 means a quarter of the memory
 }
 
 // The directories that a bottle never shares with the host.
@@ -42,6 +34,8 @@ var own = []string{"/tmp", "/var/tmp", "/run", "/dev", "/proc", "/sys"}
 type builder struct {
 	Tree
 	userns  int      // for MapDir, else -1
+	packed  int      // descriptor of the contents of Files
+	data    []byte   // those contents
 	homes   []string // in which credentials are hidden, resolved; the bottle's own first
 	mounts  []hostMount
 	binds   []bind
@@ -54,9 +48,10 @@ type builder struct {
 
 // Steps returns what builds the tree and makes it the root of the process, in
 // order. userns is the user namespace by whose mapping Dir is bound when MapDir
-// is set, and ignored otherwise. The steps share state: use each result once.
-func (t Tree) Steps(userns int) []step.Step {
-	b := &builder{Tree: t, userns: userns, scratch: -1, root: -1}
+// is set, and ignored otherwise; contents is what [Pack] returned with Files. The steps
+// share state: use each result once.
+func (t Tree) Steps(userns, contents int) []step.Step {
+	b := &builder{Tree: t, userns: userns, packed: contents, scratch: -1, root: -1}
 	return []step.Step{
 		step.New("open the working directory", b.openBinds),
 		step.New("separate the mounts from the host", func() error {

@@ -89,8 +89,33 @@ func setgroups(groups []uint32) error {
 	return nil
 }
 
-// emptyBounding drops every capability that the running kernel knows.
+// Bequeath prepares the calling thread for the fork of a process that drops all it has
+// by [Drop]: it empties the thread's bounding set, which a child starts with, and makes
+// its capabilities inheritable, or none would come through the execve that follows
+// (capabilities(7)). What Drop would do with a signal to each thread for each
+// capability then is done. The thread is to be thrown away.
+func Bequeath() error {
+	var have [2]unix.CapUserData
+	if err := unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &have[0]); err != nil {
+		return fmt.Errorf("read the capabilities: %w", err)
+	}
+	for i := range have {
+		have[i].Inheritable = have[i].Permitted
+	}
+	if err := unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &have[0]); err != nil {
+		return fmt.Errorf("make the capabilities inheritable: %w", err)
+	}
+	return dropBounding(func(c uintptr) error { return unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0) })
+}
+
+// emptyBounding empties the bounding set of every thread.
 func emptyBounding() error {
+	return dropBounding(func(c uintptr) error { return prctl(unix.PR_CAPBSET_DROP, c) })
+}
+
+// dropBounding drops what is in the bounding set, of the capabilities that the running
+// kernel knows.
+func dropBounding(drop func(c uintptr) error) error {
 	for c := uintptr(0); c < 64; c++ {
 		known, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, c, 0, 0, 0)
 		if err != nil { // EINVAL: past the last one
@@ -99,7 +124,7 @@ func emptyBounding() error {
 		if known == 0 {
 			continue
 		}
-		if err := prctl(unix.PR_CAPBSET_DROP, c); err != nil {
+		if err := drop(c); err != nil {
 			return fmt.Errorf("capability %d: %w", c, err)
 		}
 	}

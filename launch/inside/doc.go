@@ -6,6 +6,7 @@
 //	descriptor 3         the socket: one Plan in, Reports out
 //	descriptor 4         where the terminal's master goes, or nothing
 //	descriptor 5         user namespace for an idmapped mount, or nothing
+//	descriptor 6         contents of the files that the plan lays, or nothing
 //
 // The process starts as root with every capability, in the bottle's namespaces
 // and control group, with the host's file system before it. It goes through

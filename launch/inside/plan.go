@@ -13,6 +13,7 @@ const (
 	SyncFD    = 3
 	ConsoleFD = 4
 	UsernsFD  = 5
+	FilesFD   = 6
 )
 
 // A Plan is all that the first process is told. There is no secret in it.
@@ -56,7 +57,7 @@ func (e Exit) Status() int {
 func (p *process) steps() []step.Step {
 	var list []step.Step
 	if !p.plan.Join {
-		list = p.plan.Tree.Steps(UsernsFD)
+		list = p.plan.Tree.Steps(UsernsFD, FilesFD)
 		list = append(list, step.New("set the host name", func() error {
 			return unix.Sethostname([]byte(p.plan.Hostname))
 		}))

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strconv"
 	"syscall"
+	"time"
 
 	"bottled/launch/seccomp"
 	"bottled/launch/step"
@@ -21,11 +23,8 @@ type process struct {
 	stdio [3]uintptr
 }
 
-// Main is the first process. It does not return.
-func Main() {
-	os.Exit(run())
-}
-
+// run is the first process, from the plan to the end of the command. It returns the
+// exit status.
 func run() int {
 	p := &process{sync: os.NewFile(SyncFD, "sync"), stdio: [3]uintptr{0, 1, 2}}
 	if err := p.prepare(); err != nil {
@@ -68,7 +67,7 @@ func closeInherited() error {
 	}
 	for _, n := range names {
 		fd, err := strconv.Atoi(n.Name())
-		if err != nil || fd <= UsernsFD {
+		if err != nil || fd <= FilesFD {
 			continue
 		}
 		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
@@ -118,6 +117,10 @@ func (p *process) become() int {
 	return p.failCommand(err)
 }
 
+// settle is how long after the start of the command the memory that the start took is
+// given back: what a bottle does for hours is to wait, and short commands need not.
+const settle = time.Second
+
 // supervise starts the command, and ends with it.
 func (p *process) supervise() int {
 	signals := make(chan os.Signal, 64)
@@ -138,6 +141,7 @@ func (p *process) supervise() int {
 		return p.failCommand(err)
 	}
 	p.report(Report{Started: true})
+	time.AfterFunc(settle, debug.FreeOSMemory)
 	go forward(signals, command)
 	exit := reap(command)
 	p.report(Report{Exited: &exit})
@@ -167,7 +171,7 @@ func (p *process) letGo() error {
 		return err
 	}
 	// Only what is known to be ours: the runtime's poller has descriptors too.
-	fds := []int{null, ConsoleFD, UsernsFD}
+	fds := []int{null, ConsoleFD, UsernsFD, FilesFD}
 	if p.plan.Terminal {
 		fds = append(fds, int(p.stdio[0]))
 	}
