@@ -54,7 +54,7 @@ func (s *Scan) Body(o BodyOptions) *BodyScan {
 	sink := b.decoded
 	var under coding
 	for _, name := range names { // the last was applied last: it is the first to go
-		f, ok := encodings[name]
+		f, ok := decode.Coding(name)
 		if !ok && !o.Unreadable {
 			s.refuse(UnknownEncoding, fmt.Sprintf("content encoding %q is not known; send it as it is, or with gzip, deflate, br or zstd", name))
 			return b
@@ -104,11 +104,6 @@ func codings(header string) (names []string, framed bool, err error) {
 // unreadable notes that a body passes which could not be decoded.
 func (s *Scan) unreadable() {
 	s.findings = append(s.findings, Finding{Rule: string(UnknownEncoding), Class: rules.Generic, Mode: Warn, Kind: Body})
-}
-
-// encodings are the content codings of the IANA registry that can be undone.
-var encodings = map[string]decode.Format{
-	"gzip": decode.Gzip, "x-gzip": decode.Gzip, "deflate": decode.Zlib, "br": decode.Brotli, "zstd": decode.Zstd,
 }
 
 // coding undoes one content coding.
@@ -216,12 +211,9 @@ func (l *layer) write(p []byte) error {
 	return l.s.err
 }
 
-// begin starts the decompressor. "deflate" is zlib (RFC 9110, section 8.4.1.2), but
-// many send it bare, and receivers accept both.
+// begin starts the decompressor.
 func (l *layer) begin() {
-	if l.format == decode.Zlib && (l.head[0]&0x0f != 8 || (int(l.head[0])<<8|int(l.head[1]))%31 != 0) {
-		l.format = decode.Deflate
-	}
+	l.format = l.format.Bare([2]byte(l.head))
 	in := &stream{s: l.s, mark: l.s.mark}
 	in.in = decode.NewInflater(l.format, func(p []byte) error {
 		in.mark = l.s.mark

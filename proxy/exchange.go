@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"bottled/audit"
-	"bottled/proxy/scrub"
 	"bottled/routes"
 )
 
@@ -23,7 +22,7 @@ type exchange struct {
 	cancel   context.CancelCauseFunc
 
 	inject  *injection // nil: the route has no credential
-	secret  *scrub.Set // what must not come back; nil without injection
+	guarded bool       // what comes back is searched for the bottle's tokens
 	scan    Scan       // nil: nobody scans
 	ctx     context.Context
 	body    *requestBody // nil: the request has none

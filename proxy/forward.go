@@ -19,7 +19,11 @@ func (x *exchange) prepare(w http.ResponseWriter, r *http.Request) (*http.Reques
 	cleanRequest(r.Header)
 	if inject != nil {
 		inject.strip(r.Header)
-		x.inject, x.secret = inject, x.s.secrets.get(inject.auth.Slot, inject.token)
+		x.s.guard.meet(inject.auth.Slot, inject.token)
+		x.inject = inject
+	}
+	if x.guarded = inject != nil || x.s.guard.covers(x.query.Authority.Host); x.guarded {
+		narrow(r.Header)
 	}
 	if x.s.cfg.Scanner != nil {
 		scan, blocked := x.s.cfg.Scanner.Scan(x.query, x.decision.Route, r.Header)

@@ -37,22 +37,6 @@ func (x *exchange) injection() (*injection, reason, bool) {
 func (i *injection) strip(h http.Header) {
 	drop(h, credentialFields)
 	delete(h, i.auth.Field())
-	// A slice of the response could be chosen to cut an echoed credential in two,
-	// and an encoded one could not be searched.
-	for name := range h {
-		if slicing(name) {
-			delete(h, name)
-		}
-	}
-	drop(h, []string{"Accept-Charset", "A-Im"}) // A-IM (RFC 3229) asks for deltas and codings
-	h["Accept-Encoding"] = []string{"identity"}
-}
-
-// slicing reports whether a request field asks for part of a response: Range, and
-// what servers take for it, such as Apache's Request-Range and Azure's x-ms-range.
-// Content-Range says which part of a file the request's own body is.
-func slicing(name string) bool {
-	return name == "Range" || strings.HasSuffix(name, "-Range") && !strings.HasSuffix(name, "Content-Range")
 }
 
 // apply sets the credential on a request that is about to leave. It is the last

@@ -9,6 +9,7 @@ import (
 
 	"bottled/audit"
 	"bottled/proxy/gate"
+	"bottled/proxy/scrub"
 	"bottled/routes"
 )
 
@@ -68,15 +69,23 @@ func (s *Server) serveOpaque(f *flow, table *routes.Table, hello routes.Hello, d
 		return
 	}
 	e.Verdict, e.Reason, e.Dialled = audit.Allow, string(d.Reason), addrPort(up.RemoteAddr())
-	e.BytesUp, e.BytesDown = splice(ctx, f, up)
+	back := io.Reader(up)
+	if d.Route.Protocol == routes.TCP && s.guard.covers(hello.Authority.Host) {
+		// What is in the clear can be searched. What the two ends encrypt or compress
+		// between them cannot.
+		clean := scrub.NewReader(s.guard, up)
+		defer func() { e.Scrubbed = clean.Found(); s.count.scrubbed.Add(int64(e.Scrubbed)) }()
+		back = clean
+	}
+	e.BytesUp, e.BytesDown = splice(ctx, f, up, back)
 	if context.Cause(ctx) != nil {
 		e.Reason = reasonCut.code
 	}
 }
 
-// splice copies both ways, passing on the end of each direction by itself
+// splice copies both ways, from being what is read of up, passing on the end of each direction by itself
 // (half-close), and closes both connections when it returns or ctx ends.
-func splice(ctx context.Context, f *flow, up net.Conn) (sent, received int64) {
+func splice(ctx context.Context, f *flow, up net.Conn, from io.Reader) (sent, received int64) {
 	stop := context.AfterFunc(ctx, func() { f.Close(); up.Close() })
 	defer stop()
 	defer up.Close()
@@ -86,14 +95,14 @@ func splice(ctx context.Context, f *flow, up net.Conn) (sent, received int64) {
 	go func() {
 		defer close(done)
 		defer func() { _ = recover() }() // an opaque stream ends, the worker does not
-		back.Store(pump(f, f.Conn, up))
+		back.Store(pump(f, f.Conn, up, from))
 	}()
 	early := f.pending
 	f.pending = nil
 	n, err := up.Write(early)
 	sent = int64(n)
 	if err == nil {
-		sent += pump(up, up, f.Conn)
+		sent += pump(up, up, f.Conn, f.Conn)
 	} else {
 		f.Close()
 	}
@@ -101,11 +110,11 @@ func splice(ctx context.Context, f *flow, up net.Conn) (sent, received int64) {
 	return sent, back.Load()
 }
 
-// pump copies src to w, in the kernel where both are TCP, and then ends that
+// pump copies what from reads of src to w, in the kernel where both are TCP, and then ends that
 // direction of dst. Where that fails it closes both, or the other direction
 // would wait for ever.
-func pump(dst net.Conn, w io.Writer, src net.Conn) int64 {
-	n, err := io.Copy(w, src)
+func pump(dst net.Conn, w io.Writer, src net.Conn, from io.Reader) int64 {
+	n, err := io.Copy(w, from)
 	half, ok := dst.(interface{ CloseWrite() error })
 	if err != nil || !ok || half.CloseWrite() != nil {
 		dst.Close()

@@ -35,6 +35,7 @@ var (
 	reasonTimeout     = reason{"upstream-timeout", http.StatusGatewayTimeout, "the upstream did not answer in time"}
 	reasonUpstream    = reason{"upstream-failed", http.StatusBadGateway, "the upstream broke the connection or the protocol"}
 	reasonEncoding    = reason{"response-encoding", http.StatusBadGateway, ""}
+	reasonSlice       = reason{"response-slice", http.StatusBadGateway, "the upstream sent part of a response although that was not asked for, and a token could be cut in two by it"}
 	reasonUpgrade     = reason{"upstream-upgrade", http.StatusBadGateway, "the upstream's answer to the WebSocket handshake does not match it"}
 )
 

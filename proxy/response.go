@@ -3,27 +3,26 @@ package proxy
 import (
 	"io"
 	"net/http"
-	"strings"
+
+	"bottled/proxy/scrub"
 )
 
-// adopt makes an upstream's response fit for the bottle, in place. It refuses one
-// that cannot be searched for the credential that was sent: with any Content-Encoding,
-// since identity was asked for (inject.go) and undoing it would mean a decoder, and its
-// bombs, for upstreams that do not do as asked.
+// adopt makes an upstream's response fit for the bottle, in place. From a host that is
+// given a token it is searched for the bottle's tokens, without its content codings;
+// one that cannot be is refused.
 func (x *exchange) adopt(resp *http.Response) (reason, bool) {
 	x.cleanResponse(resp.Header)
-	var in io.Reader = resp.Body
-	if x.secret != nil {
-		if !identity(resp.Header["Content-Encoding"]) && mayHaveBody(x.query.Method, resp.StatusCode) {
-			return reasonEncoding.because("the upstream encoded the response although identity was asked for, so it cannot be searched for the injected credential"), false
+	body := &responseBody{x: x, resp: resp, src: resp.Body, in: resp.Body}
+	if x.guarded {
+		if why, ok := x.search(resp, body); !ok {
+			return why, false
 		}
-		in = x.secret.Reader(resp.Body)
 	}
 	if len(resp.Trailer) > 0 && x.event.Protocol != "h2" {
 		delete(resp.Header, "Content-Length") // HTTP/1 has trailers in chunked bodies only (RFC 9112 section 6.5)
 	}
 	x.stream = resp.ContentLength < 0
-	resp.Body = &responseBody{x: x, resp: resp, src: resp.Body, in: in}
+	resp.Body = body
 	for _, name := range []string{"Content-Type", "Date"} {
 		if _, set := resp.Header[name]; !set {
 			resp.Header[name] = nil // or net/http makes one up
@@ -32,12 +31,50 @@ func (x *exchange) adopt(resp *http.Response) (reason, bool) {
 	return reason{}, true
 }
 
+// search has body searched for tokens as it is read. It refuses what was asked for in no
+// request (narrow.go) and would hide one: a slice, a coding that is not known, messages
+// that are compressed each by itself.
+func (x *exchange) search(resp *http.Response, body *responseBody) (reason, bool) {
+	list, err := codings(resp.Header["Content-Encoding"])
+	switch {
+	case resp.StatusCode == http.StatusPartialContent:
+		return reasonSlice, false
+	case codedMessages(resp.Header):
+		return reasonEncoding.because("the upstream compressed its messages although that was not asked for, so they cannot be searched for the bottle's tokens"), false
+	case err != nil && mayHaveBody(x.query.Method, resp.StatusCode):
+		return reasonEncoding.because("the upstream encoded the response although identity was asked for, and it cannot be searched for the bottle's tokens: " + err.Error()), false
+	}
+	if resp.Header["Accept-Ranges"] != nil {
+		resp.Header["Accept-Ranges"] = []string{"none"}
+	}
+	if len(list) > 0 {
+		opened(resp.Header)
+		if mayHaveBody(x.query.Method, resp.StatusCode) {
+			resp.ContentLength = -1
+			body.plain = undo(resp.Body, list)
+			body.in = body.plain
+		}
+	}
+	if mayHaveBody(x.query.Method, resp.StatusCode) {
+		body.clean = scrub.NewReader(x.s.guard, body.in)
+		body.in = body.clean
+	}
+	return reason{}, true
+}
+
 // cleanResponse makes a header of the upstream's fit for the bottle.
 func (x *exchange) cleanResponse(h http.Header) {
 	cleanResponse(h)
-	if x.secret != nil {
+	x.cleanFields(h)
+}
+
+// cleanFields takes tokens and sessions out of a header or a trailer.
+func (x *exchange) cleanFields(h http.Header) {
+	if x.inject != nil {
 		sealResponse(h)
-		x.scrubbed(x.secret.Header(h))
+	}
+	if x.guarded {
+		x.scrubbed(x.s.guard.Load().Header(h))
 	}
 }
 
@@ -48,23 +85,25 @@ func (x *exchange) scrubbed(n int) {
 	}
 }
 
-// responseBody is a body on its way in: scrubbed where a credential went out,
-// with its trailer cleaned, and remembering whether it came to its end.
+// responseBody is a body on its way in: searched where a token may be in it, with its
+// trailer cleaned, and remembering whether it came to its end.
 type responseBody struct {
-	x    *exchange
-	resp *http.Response
-	src  io.ReadCloser
-	in   io.Reader
-	done bool
+	x     *exchange
+	resp  *http.Response
+	src   io.ReadCloser
+	plain *plain        // nil: there is nothing to undo
+	clean *scrub.Reader // nil: it is not searched
+	in    io.Reader     // the last of these
+	done  bool
 }
 
 func (b *responseBody) Read(p []byte) (int, error) {
 	n, err := b.in.Read(p)
 	b.x.idle.touch()
 	if err != nil && !b.done {
-		b.done = true
+		b.end()
 		if err == io.EOF {
-			b.end()
+			b.trailer()
 		} else {
 			b.x.readErr = err
 		}
@@ -72,31 +111,30 @@ func (b *responseBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// end counts what was scrubbed and cleans the trailer, which is there now.
+// end counts what was scrubbed.
 func (b *responseBody) end() {
-	if found, ok := b.in.(interface{ Found() int }); ok {
-		b.x.scrubbed(found.Found())
+	b.done = true
+	if b.clean != nil {
+		b.x.scrubbed(b.clean.Found())
 	}
-	if len(b.resp.Trailer) == 0 {
-		return
-	}
-	clean := cleanTrailer(b.resp.Trailer)
-	if b.x.secret != nil {
-		sealResponse(clean)
-		b.x.scrubbed(b.x.secret.Header(clean))
-	}
-	b.resp.Trailer = clean
 }
 
-func (b *responseBody) Close() error { return b.src.Close() }
-
-func identity(codings []string) bool {
-	for _, c := range codings {
-		if c != "" && !strings.EqualFold(c, "identity") {
-			return false
-		}
+// trailer cleans the trailer, which is there now.
+func (b *responseBody) trailer() {
+	if len(b.resp.Trailer) > 0 {
+		b.resp.Trailer = cleanTrailer(b.resp.Trailer)
+		b.x.cleanFields(b.resp.Trailer)
 	}
-	return true
+}
+
+func (b *responseBody) Close() error {
+	if !b.done {
+		b.end()
+	}
+	if b.plain != nil {
+		b.plain.close()
+	}
+	return b.src.Close()
 }
 
 func mayHaveBody(method string, status int) bool {

@@ -28,7 +28,7 @@ type Server struct {
 	handoff  *handoff
 	live     live
 	recent   decisions
-	secrets  secretSets
+	guard    *guard
 	count    counters
 	swapping sync.Mutex
 
@@ -48,7 +48,7 @@ func New(cfg Config) (*Server, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, handoff: newHandoff(), listeners: map[net.Listener]struct{}{}, open: map[*flow]bool{}}
+	s := &Server{cfg: cfg, handoff: newHandoff(), guard: newGuard(), listeners: map[net.Listener]struct{}{}, open: map[*flow]bool{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.gate = gate.New(cfg.Resolver, cfg.Dial, cfg.HostAddrs, cfg.Limits.Dial)
 	if cfg.Upstream != nil {
@@ -122,6 +122,7 @@ func (s *Server) Swap(t *routes.Table) {
 }
 
 func (s *Server) use(t *routes.Table) {
+	s.guard.learn(t, s.cfg.Credential)
 	s.table.Store(t)
 	patterns := t.Hosts()
 	names := make([]string, len(patterns))

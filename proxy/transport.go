@@ -148,5 +148,9 @@ func failure(err error) reason {
 	if errors.As(err, &op) && op.Op == "dial" {
 		return reasonConnect
 	}
+	var coding *codingError
+	if errors.As(err, &coding) {
+		return reasonEncoding.because(coding.Error())
+	}
 	return reasonUpstream
 }

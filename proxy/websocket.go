@@ -60,7 +60,7 @@ func (x *exchange) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	}
 	defer x.idle.stop()
 	out.Header["Connection"], out.Header["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
-	if x.secret != nil || x.scan != nil {
+	if x.guarded || x.scan != nil {
 		delete(out.Header, "Sec-Websocket-Extensions") // compressed frames could not be searched
 	}
 	writer := &responseWriter{ResponseWriter: w, x: x}
@@ -129,10 +129,18 @@ func (x *exchange) join(w http.ResponseWriter, out *http.Request, resp *http.Res
 	limit := x.s.cfg.Limits.WebSocketFrame
 	x.frames(client, conn, up,
 		&frame.Relay{FromClient: true, Compressed: compressed, MaxFrame: limit, Inspect: x.inspectFrames()}, buffered.Reader,
-		&frame.Relay{Compressed: compressed, MaxFrame: limit, Secret: x.secret})
+		x.receiving(&frame.Relay{Compressed: compressed, MaxFrame: limit}))
 	if c := context.Cause(x.ctx); c != nil {
 		x.event.Reason = failure(cause(x.ctx, c)).code
 	}
+}
+
+// receiving has a relay from the upstream search what it carries.
+func (x *exchange) receiving(r *frame.Relay) *frame.Relay {
+	if x.guarded {
+		r.Secrets = x.s.guard
+	}
+	return r
 }
 
 // frames runs both directions until one ends, then ends the other.

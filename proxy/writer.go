@@ -43,6 +43,9 @@ func (w *responseWriter) WriteHeader(status int) {
 		w.length = n
 	}
 	w.ResponseWriter.WriteHeader(status)
+	if w.x.stream {
+		w.Flush() // the first byte may wait for what the client does with the head
+	}
 }
 
 func (w *responseWriter) Write(p []byte) (int, error) {
@@ -57,9 +60,6 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 
 // ReadFrom copies a body. It implements io.ReaderFrom, which io.Copy prefers.
 func (w *responseWriter) ReadFrom(src io.Reader) (int64, error) {
-	if w.x.stream {
-		w.Flush() // the first byte may wait for what the client does with the head
-	}
 	buf := copyBuffers.Get().(*[copyBuffer]byte)
 	defer copyBuffers.Put(buf)
 	var total int64

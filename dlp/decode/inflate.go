@@ -6,12 +6,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-
-	"github.com/andybalholm/brotli"
-	"github.com/klauspost/compress/flate"
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zlib"
-	"github.com/klauspost/compress/zstd"
 )
 
 // Format is a compressed format.
@@ -36,11 +30,6 @@ func (f Format) String() string {
 }
 
 var formatNames = [...]string{"none", "gzip", "zlib", "deflate", "br", "zstd"}
-
-// maxWindow bounds what one zstd stream may make us keep: the least that RFC 8878,
-// section 3.1.1.1.2 recommends decoders to support, and all that RFC 9659 lets a
-// content encoding use.
-const maxWindow = 8 << 20
 
 // ErrTrailing is returned by Close when bytes follow the end of the stream.
 var ErrTrailing = errors.New("data after the end of the compressed stream")
@@ -125,31 +114,11 @@ func (d *Inflater) run(yield func(struct{}) bool) {
 }
 
 func (d *Inflater) inflate(src *bufio.Reader) error {
-	var r io.Reader
-	var err error
-	switch d.format {
-	case Gzip:
-		r, err = gzip.NewReader(src)
-	case Zlib:
-		r, err = zlib.NewReader(src)
-	case Deflate:
-		r = flate.NewReader(src)
-	case Brotli:
-		r = brotli.NewReader(src)
-	case Zstd:
-		var z *zstd.Decoder
-		z, err = zstd.NewReader(src, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-			zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderMaxMemory(4*maxWindow))
-		if err == nil {
-			defer z.Close()
-			r = z
-		}
-	default:
-		err = fmt.Errorf("unknown compressed format %d", d.format)
-	}
+	r, err := NewReader(d.format, src)
 	if err != nil {
 		return err
 	}
+	defer r.Close()
 	buf := make([]byte, 16<<10)
 	for {
 		n, err := r.Read(buf)

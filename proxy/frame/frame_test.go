@@ -179,7 +179,7 @@ func TestMasksAcrossFrames(t *testing.T) {
 				return append(wire, build(0x80, nil, []byte(text[cut:]))...)
 			}
 			var out bytes.Buffer
-			r := Relay{Secret: set}
+			r := Relay{Secrets: set}
 			if _, err := r.Copy(&out, bufio.NewReader(iotest.OneByteReader(bytes.NewReader(make(message))))); err != nil {
 				t.Fatal(err)
 			}
@@ -197,9 +197,9 @@ func TestAttackSecretInControlFrames(t *testing.T) {
 		wire := build(first, nil, []byte("\x03\xe8bad token "+secretText))
 		attack.Stopped(t, "C01", fmt.Sprintf("control frame %#x", first),
 			func(*testing.T) error { return leaks(wire, &Relay{}) },
-			func(*testing.T) error { return leaks(wire, &Relay{Secret: scrub.New(secretText)}) })
+			func(*testing.T) error { return leaks(wire, &Relay{Secrets: scrub.New(secretText)}) })
 		var out bytes.Buffer
-		r := Relay{Secret: scrub.New(secretText)}
+		r := Relay{Secrets: scrub.New(secretText)}
 		if _, err := r.Copy(&out, bytes.NewReader(wire)); err != nil || bytes.Contains(out.Bytes(), []byte(secretText)) || out.Len() != len(wire) || r.Found() != 1 {
 			t.Errorf("%#x: %q, found %d, %v", first, out.Bytes(), r.Found(), err)
 		}
@@ -211,7 +211,7 @@ func FuzzRelay(f *testing.F) {
 	f.Add(append(build(0x01, key, []byte("a")), build(0x80, key, []byte("b"))...))
 	f.Fuzz(func(t *testing.T, wire []byte) {
 		var out bytes.Buffer
-		r := Relay{FromClient: true, MaxFrame: 1 << 20, Secret: scrub.New(secretText)}
+		r := Relay{FromClient: true, MaxFrame: 1 << 20, Secrets: scrub.New(secretText)}
 		n, err := r.Copy(&out, bytes.NewReader(wire))
 		if n != int64(out.Len()) || out.Len() > len(wire) || err == nil && out.Len() != len(wire) {
 			t.Fatalf("%d bytes of %d, %v", out.Len(), len(wire), err)

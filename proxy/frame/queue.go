@@ -25,29 +25,31 @@ func (q *queue) grow(n int) []byte {
 }
 
 // mask runs the last n bytes of the queue, which are payload, through m, and
-// keeps the places of those that may begin a match.
-func (q *queue) mask(m *scrub.Matcher, n int) {
-	for at := len(q.bytes) - n; at < len(q.bytes); at++ {
-		q.places = append(q.places, at)
-		if found := m.Step(q.bytes[at]); found > 0 {
-			for _, p := range q.places[max(0, len(q.places)-found):] {
-				q.bytes[p] = '*'
-			}
-		}
-		if len(q.places) > 4096 {
-			q.keep(m.Held())
-		}
+// keeps the places of those that are held back.
+func (q *queue) mask(m *scrub.Mask, n int) {
+	at := len(q.bytes) - n
+	q.put(m.Next(q.bytes[at:]), at)
+	for held := m.Held(); len(q.places) < held; {
+		q.places = append(q.places, len(q.bytes)-held+len(q.places))
 	}
-	q.keep(m.Held())
 }
 
-func (q *queue) keep(n int) {
-	n = min(n, len(q.places))
-	q.places = append(q.places[:0], q.places[len(q.places)-n:]...)
+// put writes clean payload back: to the places of what was held back, and then from at on.
+func (q *queue) put(clean []byte, at int) {
+	held := min(len(q.places), len(clean))
+	for i, place := range q.places[:held] {
+		q.bytes[place] = clean[i]
+	}
+	q.places = append(q.places[:0], q.places[held:]...)
+	copy(q.bytes[at:], clean[held:])
 }
 
 // release gives up what is held back: a message that is over must be sent.
-func (q *queue) release() { q.places = q.places[:0] }
+func (q *queue) release(m *scrub.Mask) {
+	if len(q.places) > 0 {
+		q.put(m.Rest(), len(q.bytes))
+	}
+}
 
 // flush sends all that is not held back.
 func (q *queue) flush() error {

@@ -21,12 +21,13 @@ type Relay struct {
 	// is the end of a message or control frame. An error stops the relay with
 	// close code 1008; the piece does not leave.
 	Inspect func(op Opcode, last bool, p []byte) error
-	// Secret is masked in unmasked payloads, the reason of a close among them. Bytes that may begin a match are held
-	// back until the next piece, or the end of the message.
-	Secret *scrub.Set
+	// Secrets are masked in unmasked payloads, the reason of a close among them. Bytes
+	// that may begin a match are held back until the next piece, or the end of the
+	// message, and remembered in the next one. Nil: there are none.
+	Secrets scrub.Sets
 
 	message Opcode // of the unfinished message, or 0
-	matcher *scrub.Matcher
+	mask    *scrub.Mask
 	control int // matches in control frames
 	out     queue
 	scratch []byte
@@ -42,7 +43,9 @@ func (r *Relay) Copy(dst io.Writer, src io.Reader) (int64, error) {
 		in = bufio.NewReaderSize(src, piece)
 	}
 	r.out = queue{dst: dst}
-	r.matcher = r.Secret.Matcher()
+	if r.Secrets != nil {
+		r.mask = scrub.NewMask(r.Secrets)
+	}
 	var buf [14]byte
 	for {
 		h, err := readHeader(in, buf[:])
@@ -53,7 +56,7 @@ func (r *Relay) Copy(dst io.Writer, src io.Reader) (int64, error) {
 			err = r.forward(in, h)
 		}
 		if err == io.EOF {
-			r.out.release()
+			r.out.release(r.mask)
 			return r.out.sent, r.out.flush()
 		}
 		if err != nil {
@@ -110,15 +113,15 @@ func (r *Relay) forward(in *bufio.Reader, h header) error {
 		}
 		offset += int(n)
 		switch {
-		case r.matcher == nil:
+		case r.mask == nil:
 		case data:
-			r.out.mask(r.matcher, len(p))
+			r.out.mask(r.mask, len(p))
 		default: // whole, and no part of the message around it
-			r.control += r.Secret.Bytes(p)
+			r.control += r.Secrets.Load().Bytes(p)
 		}
 		if data && h.fin && left == 0 {
 			r.message = 0
-			r.out.release()
+			r.out.release(r.mask)
 		}
 		if err := r.out.flush(); err != nil {
 			return err
@@ -148,8 +151,8 @@ func (r *Relay) inspect(op Opcode, last bool, p []byte, h header, offset int) er
 
 // Found is how often the secret was masked. It is called after Copy returned.
 func (r *Relay) Found() int {
-	if r.matcher == nil {
+	if r.mask == nil {
 		return 0
 	}
-	return r.matcher.Found() + r.control
+	return r.mask.Found() + r.control
 }

@@ -1,6 +1,10 @@
 package scrub
 
-import "net/http"
+import (
+	"encoding/binary"
+	"math/bits"
+	"strings"
+)
 
 // MinSecret is the shortest secret, in bytes, that a [Set] looks for. Anything
 // shorter occurs by chance, and a text full of asterisks protects nobody.
@@ -8,36 +12,109 @@ const MinSecret = 6
 
 // Set is what to look for. It is safe for concurrent use; its zero value and nil
 // find nothing.
-type Set struct{ machine *automaton }
-
-// New returns a Set for the secrets; those shorter than [MinSecret] are left out.
-// Memory is about 2 KiB a byte of secret.
-func New(secrets ...string) *Set {
-	var all []string
-	for _, s := range secrets {
-		if len(s) >= MinSecret {
-			all = append(all, forms(s)...)
-		}
-	}
-	if len(all) == 0 {
-		return &Set{}
-	}
-	return &Set{machine: build(all)}
+//
+// It searches as Wu and Manber do (A fast algorithm for multi-pattern searching,
+// 1994): the last block of a window says how far the window may move without
+// passing a form, which on text that holds none is nearly its whole length.
+type Set struct {
+	first [256][]string // the forms, by their first byte
+	names []string      // the forms as a field name may have them, in lower case
+	skip  []uint8       // by hash of a block: how far the window may move; 0 is a look
+	bits  int           // of the hash
+	width int           // of the window, in bytes: no form is shorter
+	loose int           // as many bytes a Reader lets go although they may begin a match
 }
 
-// Bytes masks every match in p, in place, and returns how many there were.
-func (s *Set) Bytes(p []byte) int {
-	if s == nil || s.machine == nil {
-		return 0
+const (
+	block    = 4  // bytes
+	maxWidth = 64 // bytes: more would not make it faster
+	maxLoose = 3  // bytes
+)
+
+// New returns a Set for the secrets; those shorter than [MinSecret] are left out.
+// Memory is about 50 bytes a byte of secret, and at most 64 KiB.
+func New(secrets ...string) *Set {
+	s := &Set{width: maxWidth, loose: maxLoose}
+	var all []string
+	for _, secret := range secrets {
+		if len(secret) >= MinSecret {
+			all = append(all, forms(secret)...)
+			s.loose = min(s.loose, len(secret)/8)
+		}
 	}
-	m := mask{machine: s.machine}
-	m.run(p, 0)
+	for _, f := range all {
+		s.first[f[0]] = append(s.first[f[0]], f)
+		s.names = append(s.names, strings.ToLower(f))
+		s.width = min(s.width, len(f))
+	}
+	if len(all) > 0 {
+		s.index(all)
+	}
+	return s
+}
+
+// index computes how far a window may move: to where a form would have the block that
+// the window ends in.
+func (s *Set) index(forms []string) {
+	s.bits = min(max(bits.Len(uint(len(forms)*s.width*16)), 10), 16)
+	s.skip = make([]uint8, 1<<s.bits)
+	for i := range s.skip {
+		s.skip[i] = uint8(s.width - block + 1)
+	}
+	for _, f := range forms {
+		for at := range s.width - block + 1 {
+			h := s.hash([]byte(f[at : at+block]))
+			s.skip[h] = min(s.skip[h], uint8(s.width-block-at))
+		}
+	}
+}
+
+func (s *Set) hash(p []byte) uint32 {
+	return binary.LittleEndian.Uint32(p) * 0x9E3779B1 >> (32 - s.bits) // Knuth's multiplicative hash
+}
+
+func (s *Set) empty() bool { return s == nil || s.skip == nil }
+
+// next returns the first place in p, from at on, where a form may begin, or len(p).
+func (s *Set) next(p []byte, at int) int {
+	for at+s.width <= len(p) {
+		skip := int(s.skip[s.hash(p[at+s.width-block:])])
+		if skip == 0 {
+			return at
+		}
+		at += skip
+	}
+	for at < len(p) && s.first[p[at]] == nil {
+		at++
+	}
+	return at
+}
+
+// match returns the length of the longest form that p begins with, or 0, and whether
+// p is the beginning of a longer one.
+func (s *Set) match(p []byte) (n int, open bool) {
+	for _, f := range s.first[p[0]] {
+		switch {
+		case len(f) > len(p):
+			open = open || f[:len(p)] == string(p)
+		case len(f) > n && f == string(p[:len(f)]):
+			n = len(f)
+		}
+	}
+	return n, open
+}
+
+// Bytes masks every match in p, in place, and returns how many there were. Matches
+// that overlap are one.
+func (s *Set) Bytes(p []byte) int {
+	m := Mask{sets: s}
+	m.run(s, p, true)
 	return m.found
 }
 
 // String returns t with every match masked, and how many there were.
 func (s *Set) String(t string) (string, int) {
-	if s == nil || s.machine == nil {
+	if s.empty() || len(t) < s.width {
 		return t, 0
 	}
 	b := []byte(t)
@@ -47,47 +124,5 @@ func (s *Set) String(t string) (string, int) {
 	return t, 0
 }
 
-// Header masks every match in the names and values of h, in place. A field whose
-// name holds a match is removed.
-func (s *Set) Header(h http.Header) int {
-	found := 0
-	for name, values := range h {
-		if _, n := s.String(name); n > 0 {
-			delete(h, name)
-			found += n
-			continue
-		}
-		for i, v := range values {
-			clean, n := s.String(v)
-			values[i] = clean
-			found += n
-		}
-	}
-	return found
-}
-
-// mask carries the machine's state from one piece of a stream to the next.
-type mask struct {
-	machine *automaton
-	state   int32
-	found   int
-}
-
-// run feeds p[from:] and masks matches in p. A match may begin before from, as
-// far back as the bytes that held says were kept.
-func (m *mask) run(p []byte, from int) {
-	a, s := m.machine, m.state
-	for i := from; i < len(p); i++ {
-		s = a.next[int(s)*a.width+int(a.class[p[i]])]
-		if n := int(a.match[s]); n > 0 {
-			for j := i - n + 1; j <= i; j++ {
-				p[j] = '*'
-			}
-			m.found++
-		}
-	}
-	m.state = s
-}
-
-// held is how many bytes at the end of what was fed may begin a match.
-func (m *mask) held() int { return int(m.machine.depth[m.state]) }
+// Load returns s: a Set is a [Sets] that does not change.
+func (s *Set) Load() *Set { return s }
