@@ -11,12 +11,12 @@ type Counts struct {
 }
 
 // Counts reads the counters.
-func (h *Hooks) Counts() (Counts, error) {
+func (s *set) Counts() (Counts, error) {
 	c := Counts{Refused: make(map[Reason]uint64)}
 	for i := range uint32(reasons) + 2 {
 		var n uint64
-		if err := h.counts.Lookup(i, &n); err != nil {
-			return Counts{}, fmt.Errorf("counts of the bottle's programs: %w", err)
+		if err := s.maps[programsMapCounts].Lookup(i, &n); err != nil {
+			return Counts{}, fmt.Errorf("counts of %s: %w", s.kind.whose, err)
 		}
 		switch i {
 		case uint32(reasons): // COUNT_REPORTS_LOST

@@ -1,5 +1,6 @@
 // Package bpf is the second wall of a bottle: eBPF programs on the bottle's cgroup
-// that hold the process tree, whatever namespace it finds itself in.
+// that hold the process tree, whatever namespace it finds itself in; and the fence of
+// its enforcer, which has the host's namespace.
 //
 // [Attach] loads a copy of the programs for one bottle, with the cookie of its
 // network namespace as a constant, and attaches the complete set or nothing:
@@ -16,7 +17,7 @@
 // because the kernel opens its further subflows without any hook; a program that
 // asks for it falls back to TCP, as Go and curl do.
 //
-// Not attached: post_bind, which sees nothing that bind does not; recvmsg, since
+// Not attached to a bottle: post_bind, which sees nothing that bind does not; recvmsg, since
 // what comes in was let out before; connect_unix, since a bottle sees no socket
 // file of the host; setsockopt, because every option that matters (SO_MARK,
 // IP_TRANSPARENT, TCP_REPAIR) needs a capability that a bottle has not, no rule of
@@ -24,9 +25,27 @@
 // program. What no hook sees (AF_PACKET, AF_VSOCK, AF_NETLINK) is up to seccomp
 // and to the namespace, which has no wire.
 //
+// [AttachFence] does the same for the cgroup of the enforcer, which dials for the
+// bottle: should somebody take it over, they reach what it could have been asked to,
+// and not the services of the host. Its programs share no code with the dial gate.
+//
+//	sock_create       only TCP and UDP
+//	bind4, bind6      nothing: an enforcer listens on what it was given
+//	connect4/6        TCP within its [Reach]; UDP to the resolvers; see below
+//	sendmsg4/6        nothing: the resolver connects
+//	egress            the same for every packet; and no answer to a SYN, since listen(2)
+//	                  without bind(2) passes no hook
+//
+// A Reach opens ports of public addresses, and of private ranges (loopback among them)
+// where a route says allow_private, which then goes for the host's own addresses, too.
+// Metadata services, link-local, multicast and unassigned addresses are in no Reach;
+// only a resolver of the host may be there. UDP connects to port 9 of anything, because
+// that is how Go asks for its source address; nothing can be sent there.
+//
 // The programs need Linux 5.9 or later, and the rest of bottled 5.14. What decides, by
 // the release that has it for all the kinds of programs that use it:
 //
+//	4.12  tables of addresses, and tables that change    BPF_MAP_TYPE_LPM_TRIE, BPF_MAP_TYPE_ARRAY_OF_MAPS
 //	4.18  hooks on connect(2), bind(2) and sendto(2)     BPF_PROG_TYPE_CGROUP_SOCK_ADDR
 //	5.5   constants that the verifier knows              .rodata, frozen
 //	5.7   links to a cgroup, pinned                      BPF_LINK_CREATE

@@ -14,14 +14,6 @@ func (h *Hooks) Dump() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	group, err := h.CgroupID()
-	if err != nil {
-		return "", fmt.Errorf("dump the bottle's programs: %w", err)
-	}
-	counts, err := h.Counts()
-	if err != nil {
-		return "", err
-	}
 	byMark, err := h.ByMark()
 	if err != nil {
 		return "", err
@@ -30,18 +22,34 @@ func (h *Hooks) Dump() (string, error) {
 	if byMark {
 		packets = "the marks of their sockets"
 	}
+	return h.dump(fmt.Sprintf("namespace cookie %d\nnamespace of packets by %s\n", cookie, packets))
+}
+
+// dump is a Dump with what is the set's own in it.
+func (s *set) dump(own string) (string, error) {
+	group, err := s.CgroupID()
+	if err != nil {
+		return "", fmt.Errorf("dump %s: %w", s.kind.whose, err)
+	}
+	counts, err := s.Counts()
+	if err != nil {
+		return "", err
+	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "cgroup %d\nnamespace cookie %d\nnamespace of packets by %s\n", group, cookie, packets)
-	for _, hook := range hooks {
-		info, err := h.links[hook.name].Info()
+	fmt.Fprintf(&b, "cgroup %d\n%s", group, own)
+	for _, hook := range s.kind.hooks {
+		info, err := s.links[hook].Info()
 		if err != nil {
-			return "", fmt.Errorf("dump the bottle's programs: %s: %w", hook.name, err)
+			return "", fmt.Errorf("dump %s: %s: %w", s.kind.whose, hook, err)
 		}
-		fmt.Fprintf(&b, "%s program %d link %d\n", hook.name, info.Program, info.ID)
+		fmt.Fprintf(&b, "%s program %d link %d\n", hook, info.Program, info.ID)
 	}
 	for _, reason := range slices.Sorted(maps.Keys(counts.Refused)) {
 		fmt.Fprintf(&b, "refused %s %d\n", reason, counts.Refused[reason])
 	}
-	fmt.Fprintf(&b, "reports lost %d\nflows lost %d\n", counts.ReportsLost, counts.FlowsLost)
+	fmt.Fprintf(&b, "reports lost %d\n", counts.ReportsLost)
+	if s.kind == &ofBottle {
+		fmt.Fprintf(&b, "flows lost %d\n", counts.FlowsLost)
+	}
 	return b.String(), nil
 }

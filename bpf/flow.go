@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
-	"golang.org/x/sys/unix"
 )
 
 // Flow is a TCP connection that a process of the bottle opened.
@@ -43,17 +42,6 @@ func NewFlows(fd int) (*Flows, error) {
 		return nil, errors.Join(errors.New("flows of the bottle: the table is of another version"), table.Close())
 	}
 	return &Flows{table}, nil
-}
-
-// FlowsFD returns a new read-only descriptor of the table of flows, for [NewFlows]. It
-// is close-on-exec and the caller's.
-func (h *Hooks) FlowsFD() (int, error) {
-	return unix.FcntlInt(uintptr(h.flows.FD()), unix.F_DUPFD_CLOEXEC, 3)
-}
-
-// Flow returns who opened the connection from local, the bottle's side, to remote.
-func (h *Hooks) Flow(local, remote netip.AddrPort) (Flow, bool) {
-	return (&Flows{h.flows}).Flow(local, remote)
 }
 
 // Flow returns who opened the connection from local, the bottle's side, to remote. It

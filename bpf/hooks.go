@@ -4,13 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
-	"strconv"
 	"sync"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
 )
 
 // Options say which bottle the programs are for.
@@ -37,21 +34,10 @@ type Options struct {
 }
 
 // Hooks are the programs and maps of one bottle.
-type Hooks struct {
-	dir      string
-	links    map[Hook]link.Link
-	rodata   *ebpf.Map
-	counts   *ebpf.Map
-	flows    *ebpf.Map // read-only descriptor
-	owners   *ebpf.Map
-	refusals *ebpf.Map
-}
+type Hooks struct{ *set }
 
 // spec is the parsed object file, made once and copied for each bottle.
 var spec = sync.OnceValues(loadPrograms)
-
-// attachFault is called before each step of Attach. Tests make one of them fail.
-var attachFault = func(step string) error { return nil }
 
 // Attach loads the programs, attaches the complete set to the cgroup and pins it. On
 // an error nothing stays attached, loaded or pinned.
@@ -68,17 +54,11 @@ func Attach(o Options) (*Hooks, error) {
 	}
 	// Links and pins hold what they need.
 	defer collection.Close()
-	if err := os.Mkdir(o.PinDir, 0o700); err != nil {
-		return nil, fmt.Errorf("attach the bottle's programs: pins at %q: %w: a bottle that is already there is opened or removed, never attached twice", o.PinDir, err)
-	}
-	if err := attach(o, collection); err != nil {
-		return nil, errors.Join(fmt.Errorf("attach the bottle's programs: %w", err), Remove(o.PinDir))
-	}
-	h, err := Open(o.PinDir)
+	s, err := ofBottle.attach(o.CgroupFD, o.PinDir, collection)
 	if err != nil {
-		return nil, errors.Join(err, Remove(o.PinDir))
+		return nil, err
 	}
-	return h, nil
+	return &Hooks{s}, nil
 }
 
 func load(o Options) (*ebpf.Collection, error) {
@@ -115,44 +95,40 @@ func load(o Options) (*ebpf.Collection, error) {
 	return collection, nil
 }
 
-func attach(o Options, c *ebpf.Collection) error {
-	for _, hook := range hooks {
-		if err := attachFault("link " + string(hook.name)); err != nil {
-			return err
-		}
-		l, err := link.AttachCgroup(link.CgroupOptions{
-			Path:    filepath.Join("/proc/self/fd", strconv.Itoa(o.CgroupFD)),
-			Attach:  hook.attach,
-			Program: c.Programs[string(hook.name)],
-		})
-		if err != nil {
-			return fmt.Errorf("%s: %w", hook.name, err)
-		}
-		err = l.Pin(filepath.Join(o.PinDir, string(hook.name)))
-		// Without its pin the link ends with its last descriptor.
-		if err := errors.Join(err, l.Close()); err != nil {
-			return fmt.Errorf("pin %s: %w", hook.name, err)
-		}
+// Open finds what an earlier Attach pinned in dir, and checks that every hook is
+// there, is of the right kind, and that all are attached to one and the same cgroup.
+// Use [Hooks.Verify] to check that it is the expected one.
+func Open(dir string) (*Hooks, error) {
+	s, err := ofBottle.open(dir)
+	if err != nil {
+		return nil, err
 	}
-	for name, pin := range mapPins {
-		if err := attachFault("map " + pin); err != nil {
-			return err
-		}
-		if err := c.Maps[name].Pin(filepath.Join(o.PinDir, pin)); err != nil {
-			return fmt.Errorf("pin %s: %w", pin, err)
-		}
+	return &Hooks{s}, nil
+}
+
+// Verify checks with the kernel that every program runs for the cgroup and holds it
+// to the namespace.
+func (h *Hooks) Verify(cgroupFD int, netnsCookie uint64) error {
+	if err := h.verify(cgroupFD); err != nil {
+		return err
+	}
+	cookie, err := h.NetnsCookie()
+	if err != nil {
+		return err
+	}
+	if cookie != netnsCookie || cookie == 0 {
+		return fmt.Errorf("verify the bottle's programs: they hold to namespace %d, not to %d", cookie, netnsCookie)
 	}
 	return nil
 }
 
-// Close gives the descriptors back. The programs stay attached.
-func (h *Hooks) Close() error {
-	var errs []error
-	for _, l := range h.links {
-		errs = append(errs, l.Close())
-	}
-	for _, m := range []*ebpf.Map{h.rodata, h.counts, h.flows, h.owners, h.refusals} {
-		errs = append(errs, m.Close())
-	}
-	return errors.Join(errs...)
+// FlowsFD returns a new read-only descriptor of the table of flows, for [NewFlows]. It
+// is close-on-exec and the caller's.
+func (h *Hooks) FlowsFD() (int, error) {
+	return unix.FcntlInt(uintptr(h.maps[programsMapFlows].FD()), unix.F_DUPFD_CLOEXEC, 3)
+}
+
+// Flow returns who opened the connection from local, the bottle's side, to remote.
+func (h *Hooks) Flow(local, remote netip.AddrPort) (Flow, bool) {
+	return (&Flows{h.maps[programsMapFlows]}).Flow(local, remote)
 }

@@ -14,8 +14,8 @@ import (
 func programsOn(t *testing.T, dir *os.File) int {
 	t.Helper()
 	n := 0
-	for _, hook := range hooks {
-		found, err := link.QueryPrograms(link.QueryOptions{Target: int(dir.Fd()), Attach: hook.attach})
+	for _, attach := range attachTypes {
+		found, err := link.QueryPrograms(link.QueryOptions{Target: int(dir.Fd()), Attach: attach})
 		must(t, err)
 		n += len(found.Programs)
 	}
@@ -26,15 +26,15 @@ func TestAttachIsComplete(t *testing.T) {
 	g := group(t)
 	o := options(t, g)
 	h := attached(t, o)
-	if n := programsOn(t, g); n != len(hooks) {
-		t.Errorf("%d programs, want %d", n, len(hooks))
+	if n := programsOn(t, g); n != len(ofBottle.hooks) {
+		t.Errorf("%d programs, want %d", n, len(ofBottle.hooks))
 	}
 	must(t, h.Verify(o.CgroupFD, o.NetnsCookie))
 	text, err := h.Dump()
 	must(t, err)
-	for _, hook := range hooks {
-		if !strings.Contains(text, string(hook.name)+" program ") {
-			t.Errorf("dump has no %s:\n%s", hook.name, text)
+	for _, hook := range ofBottle.hooks {
+		if !strings.Contains(text, string(hook)+" program ") {
+			t.Errorf("dump has no %s:\n%s", hook, text)
 		}
 	}
 }
@@ -64,8 +64,8 @@ func TestAttachRefuses(t *testing.T) {
 	if _, err := Attach(o); err == nil {
 		t.Error("attached twice")
 	}
-	if n := programsOn(t, g); n != len(hooks) {
-		t.Errorf("%d programs, want %d", n, len(hooks))
+	if n := programsOn(t, g); n != len(ofBottle.hooks) {
+		t.Errorf("%d programs, want %d", n, len(ofBottle.hooks))
 	}
 }
 
@@ -85,7 +85,7 @@ func TestAttachFaults(t *testing.T) {
 		}
 		h, err := Attach(o)
 		if err == nil {
-			if step != len(hooks)+len(mapPins) {
+			if step != len(ofBottle.hooks)+len(ofBottle.pins) {
 				t.Errorf("%d steps", step)
 			}
 			must(t, h.Close())
@@ -155,31 +155,31 @@ func TestRemoveDetaches(t *testing.T) {
 
 // A set with one pin or one link less is not taken for a bottle's.
 func TestOpenRefusesAnIncompleteSet(t *testing.T) {
-	for _, hook := range hooks {
+	for _, hook := range ofBottle.hooks {
 		g := group(t)
 		o := options(t, g)
 		h := attached(t, o)
-		l, err := link.LoadPinnedLink(filepath.Join(o.PinDir, string(hook.name)), nil)
+		l, err := link.LoadPinnedLink(filepath.Join(o.PinDir, string(hook)), nil)
 		must(t, err)
 		must(t, errors.Join(l.Detach(), l.Close()))
 		if err := h.Verify(o.CgroupFD, o.NetnsCookie); !errors.Is(err, ErrIncomplete) {
-			t.Errorf("%s detached: Verify: %v", hook.name, err)
+			t.Errorf("%s detached: Verify: %v", hook, err)
 		}
 		if _, err := Open(o.PinDir); !errors.Is(err, ErrIncomplete) {
-			t.Errorf("%s detached: Open: %v", hook.name, err)
+			t.Errorf("%s detached: Open: %v", hook, err)
 		}
-		must(t, os.Remove(filepath.Join(o.PinDir, string(hook.name))))
+		must(t, os.Remove(filepath.Join(o.PinDir, string(hook))))
 		if _, err := Open(o.PinDir); !errors.Is(err, ErrIncomplete) {
-			t.Errorf("%s gone: Open: %v", hook.name, err)
+			t.Errorf("%s gone: Open: %v", hook, err)
 		}
 		must(t, Remove(o.PinDir))
 	}
-	for _, pin := range mapPins {
+	for _, pin := range ofBottle.pins {
 		o := options(t, group(t))
 		attached(t, o)
-		must(t, os.Remove(filepath.Join(o.PinDir, pin)))
+		must(t, os.Remove(filepath.Join(o.PinDir, pin.file)))
 		if _, err := Open(o.PinDir); !errors.Is(err, ErrIncomplete) {
-			t.Errorf("%s gone: Open: %v", pin, err)
+			t.Errorf("%s gone: Open: %v", pin.file, err)
 		}
 		must(t, Remove(o.PinDir))
 	}
@@ -198,7 +198,7 @@ func TestZeroConstantsDeny(t *testing.T) {
 		must(t, err)
 		defer collection.Close()
 		must(t, os.Mkdir(o.PinDir, 0o700))
-		must(t, attach(o, collection))
+		must(t, ofBottle.pin(o.CgroupFD, o.PinDir, collection))
 		if out, err := command(t, g, "udp", "127.0.0.1:53").Output(); err == nil || string(out) != "operation not permitted" {
 			t.Errorf("%q, %v", out, err)
 		}

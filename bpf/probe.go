@@ -35,12 +35,14 @@ var needs = []struct {
 	{"namespace of sockets", "Linux 5.7 or later", helpers(asm.FnGetNetnsCookie, ebpf.CGroupSock, ebpf.CGroupSockAddr)},
 	{"cookie of sockets", "Linux 5.7 or later", helpers(asm.FnGetSocketCookie, ebpf.CGroupSock, ebpf.CGroupSockAddr, ebpf.CGroupSKB, ebpf.SockOps)},
 	{"process of sockets", "Linux 5.7 or later; a service needs CAP_PERFMON", helpers(asm.FnGetCurrentComm, ebpf.CGroupSock, ebpf.CGroupSockAddr)},
-	{"ring buffers", "Linux 5.8 or later", func() error { return features.HaveMapType(ebpf.RingBuf) }},
+	{"ring buffers", "Linux 5.8 or later", tables(ebpf.RingBuf)},
+	{"tables of addresses", fixConfig, tables(ebpf.LPMTrie)},
+	{"tables that are replaced", fixConfig, tables(ebpf.ArrayOfMaps)},
 }
 
 // Probe tells what is there and what is missing. The last feature is a trial: the
 // complete set is attached, pinned, verified and removed, with the options of a bottle
-// that no process is in. When that works, nothing is missing.
+// that no process is in, and so is that of an enforcer. When that works, nothing is missing.
 func Probe(o Options) []Feature {
 	found := []Feature{feature("file system", filepath.Dir(o.PinDir), "mount -t bpf bpf "+Mounted, onFS(o.PinDir))}
 	for _, n := range needs {
@@ -72,6 +74,10 @@ func programs(kind ebpf.ProgramType) func() error {
 	return func() error { return features.HaveProgramType(kind) }
 }
 
+func tables(kind ebpf.MapType) func() error {
+	return func() error { return features.HaveMapType(kind) }
+}
+
 // helpers finds a helper in each kind of program.
 func helpers(helper asm.BuiltinFunc, kinds ...ebpf.ProgramType) func() error {
 	return func() error {
@@ -97,5 +103,17 @@ func trial(o Options) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(h.Verify(o.CgroupFD, o.NetnsCookie), h.Close(), Remove(o.PinDir))
+	err = h.Verify(o.CgroupFD, o.NetnsCookie)
+	if err == nil {
+		err = tryFence(o)
+	}
+	return errors.Join(err, h.Close(), Remove(o.PinDir))
+}
+
+func tryFence(o Options) error {
+	f, err := AttachFence(FenceOptions{CgroupFD: o.CgroupFD, PinDir: filepath.Join(o.PinDir, "enforcer")})
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Verify(o.CgroupFD), f.Close())
 }

@@ -20,8 +20,8 @@ const (
 	ReasonUnknown     Reason = iota
 	ReasonNamespace          // the socket is not of the bottle's network namespace
 	ReasonProtocol           // neither TCP nor UDP
-	ReasonDestination        // UDP to somewhere else than DNS or the bottle itself
-	ReasonSource             // bind to an address that is not the bottle's
+	ReasonDestination        // UDP to somewhere else than DNS or the bottle itself; what an enforcer may not reach
+	ReasonSource             // bind to an address that is not the bottle's; an enforcer that binds or listens
 	ReasonPacket             // fragment, extension header, cut short, not IP
 	ReasonSockets            // more sockets than a bottle may hold
 	reasons
@@ -73,11 +73,11 @@ type Refusal struct {
 
 // Refusals calls report for each refusal, in order, until ctx is done, and then
 // returns nil. One reader at a time: refusals go to one of several readers. What
-// nobody reads is lost when the ring (some 400 refusals) is full, and counted.
-func (h *Hooks) Refusals(ctx context.Context, report func(Refusal)) error {
-	reader, err := ringbuf.NewReader(h.refusals)
+// nobody reads is lost when the ring (some 400 refusals of a bottle, 50 of an enforcer) is full, and counted.
+func (s *set) Refusals(ctx context.Context, report func(Refusal)) error {
+	reader, err := ringbuf.NewReader(s.maps[programsMapRefusals])
 	if err != nil {
-		return fmt.Errorf("refusals of the bottle: %w", err)
+		return fmt.Errorf("refusals of %s: %w", s.kind.whose, err)
 	}
 	defer reader.Close()
 	defer context.AfterFunc(ctx, func() { reader.Close() })()
@@ -87,11 +87,11 @@ func (h *Hooks) Refusals(ctx context.Context, report func(Refusal)) error {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("refusals of the bottle: %w", err)
+			return fmt.Errorf("refusals of %s: %w", s.kind.whose, err)
 		}
 		r, err := refusal(record.RawSample)
 		if err != nil {
-			return fmt.Errorf("refusals of the bottle: %w", err)
+			return fmt.Errorf("refusals of %s: %w", s.kind.whose, err)
 		}
 		report(r)
 	}

@@ -84,7 +84,7 @@ func TestTooManySockets(t *testing.T) {
 	}
 	// The process is gone, and its sockets with it.
 	var key uint64
-	if err := h.owners.NextKey(nil, &key); err == nil {
+	if err := h.maps[programsMapOwners].NextKey(nil, &key); err == nil {
 		t.Error("owners are left over")
 	}
 }

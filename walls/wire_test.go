@@ -77,6 +77,25 @@ func newWire(t *testing.T) *wire {
 	return w
 }
 
+// asHost makes the near end more like a host: with a loopback, and one more address.
+func (w *wire) asHost(a netip.Addr) error {
+	return w.ns.Do(func() error {
+		lo, err := netlink.LinkByName("lo")
+		if err != nil {
+			return err
+		}
+		if err := netlink.LinkSetUp(lo); err != nil {
+			return err
+		}
+		link, err := netlink.LinkByName("wire")
+		if err != nil {
+			return err
+		}
+		ip := &net.IPNet{IP: a.AsSlice(), Mask: net.CIDRMask(a.BitLen(), a.BitLen())}
+		return netlink.AddrAdd(link, &netlink.Addr{IPNet: ip, Flags: unix.IFA_F_NODAD})
+	})
+}
+
 // connectTo makes the wire from the thread's namespace, which gets routes to everywhere.
 func connectTo(sink *netns.Namespace) error {
 	for key, value := range map[string]string{
@@ -126,11 +145,21 @@ func connectTo(sink *netns.Namespace) error {
 
 // saw says whether a frame to the address, or one that carries it, came out of the wire.
 // It waits for one no longer than patience.
-func (w *wire) saw(to netip.Addr, patience time.Duration) bool {
+func (w *wire) saw(to netip.Addr, patience time.Duration) bool { return w.sawSince(0, to, patience) }
+
+// seen is how many frames came out of the wire so far.
+func (w *wire) seen() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.frames)
+}
+
+// sawSince is saw for what came after the first so many frames.
+func (w *wire) sawSince(seen int, to netip.Addr, patience time.Duration) bool {
 	deadline := time.Now().Add(patience)
 	for {
 		w.mu.Lock()
-		for _, frame := range w.frames {
+		for _, frame := range w.frames[seen:] {
 			if bytes.Contains(frame, to.AsSlice()) {
 				w.mu.Unlock()
 				return true

@@ -4,13 +4,6 @@
 
 #define OWNERS_MAX 16384
 
-struct process {
-	__u32 tgid;
-	__u32 tid;
-	__u32 uid;
-	__u8 comm[16];
-};
-
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, OWNERS_MAX);
@@ -18,16 +11,6 @@ struct {
 	__type(key, __u64); // socket cookie
 	__type(value, struct process);
 } owners SEC(".maps");
-
-static __always_inline void current_process(struct process *p)
-{
-	__u64 id = bpf_get_current_pid_tgid();
-
-	p->tgid = id >> 32;
-	p->tid = (__u32)id;
-	p->uid = (__u32)bpf_get_current_uid_gid();
-	bpf_get_current_comm(p->comm, sizeof(p->comm));
-}
 
 // own records the current process and says whether there was room.
 static __always_inline int own(__u64 cookie)

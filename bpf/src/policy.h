@@ -1,17 +1,6 @@
 // The constants of the bottle and what they allow. All are zero until the loader
 // sets them, and with a zero cookie nothing is allowed.
 
-#define AF_INET 2
-#define AF_INET6 10
-#define SOCK_STREAM 1
-#define SOCK_DGRAM 2
-#define PORT_DNS 53
-
-// address is an IPv6 address, or an IPv4 address in its mapped form.
-struct address {
-	__u32 word[4]; // network byte order
-};
-
 // The only variable of its section, so that it lies at offset 0 of the map
 // .rodata, where the loader of a later version still finds it.
 volatile const struct bottle {
@@ -24,31 +13,6 @@ volatile const struct bottle {
 	// Not zero: egress reads the namespace of a packet from the mark of its socket.
 	__u8 by_mark;
 } home = {};
-
-#define MAPPED bpf_htonl(0x0000ffff)
-
-static __always_inline struct address address4(__u32 ip)
-{
-	struct address a = {{0, 0, MAPPED, ip}};
-	return a;
-}
-
-static __always_inline int is_mapped(const struct address *a)
-{
-	return !a->word[0] && !a->word[1] && a->word[2] == MAPPED;
-}
-
-static __always_inline int is_any(const struct address *a)
-{
-	return !a->word[0] && !a->word[1] && !a->word[3] &&
-	       (!a->word[2] || a->word[2] == MAPPED);
-}
-
-static __always_inline int is_equal(const struct address *a, const volatile struct address *b)
-{
-	return a->word[0] == b->word[0] && a->word[1] == b->word[1] &&
-	       a->word[2] == b->word[2] && a->word[3] == b->word[3];
-}
 
 // is_own says that the address never leaves the bottle: loopback or its own. Zero
 // as destination is loopback too (net/ipv4/route.c, ip_route_output_key_hash_rcu).

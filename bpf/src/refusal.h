@@ -1,14 +1,13 @@
 // How a refusal is counted and reported. The count is exact; the report is best
 // effort: when nobody reads the ring, refusals are lost and that is counted.
-
-#define REFUSALS_BYTES (32 * 1024)
+// Whoever includes this says how large the ring is, in REFUSALS_BYTES.
 
 enum reason {
 	REASON_NONE,
 	REASON_NAMESPACE,   // the socket is not of the bottle's namespace
 	REASON_PROTOCOL,    // neither TCP nor UDP
-	REASON_DESTINATION, // UDP to somewhere else than DNS or the bottle itself
-	REASON_SOURCE,      // bind to an address that is not the bottle's
+	REASON_DESTINATION, // UDP to somewhere else than DNS or the bottle itself; what an enforcer may not reach
+	REASON_SOURCE,      // bind to an address that is not the bottle's; an enforcer that binds or listens
 	REASON_PACKET,      // fragment, extension header, cut short, not IP
 	REASON_SOCKETS,     // more sockets than the bottle may hold
 	REASONS,

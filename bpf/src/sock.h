@@ -3,13 +3,6 @@
 // sockets, which connect and sendmsg hooks do not see. Sockets that accept(2)
 // returns are not made here, and have no owner.
 
-static __always_inline int protocol_allowed(__u32 type, __u32 protocol)
-{
-	// A subflow of MPTCP is made by the kernel and passes no hook: TCP only.
-	return (type == SOCK_STREAM && protocol == IPPROTO_TCP) ||
-	       (type == SOCK_DGRAM && protocol == IPPROTO_UDP);
-}
-
 // The owner comes last: a socket that is refused is never released.
 SEC("cgroup/sock_create")
 int sock_create(struct bpf_sock *ctx)
