@@ -86,9 +86,15 @@ func (m *Manager) adopt(ctx context.Context, id string) (*bottle, *bpf.Hooks, er
 	if b.worker, err = worker.Dial(ctx, r.Worker.PID, p.control()); err != nil {
 		return nil, nil, errors.Join(err, hooks.Close())
 	}
-	stats, err := b.worker.Stats(ctx)
-	if err != nil {
+	if b.fence, err = openFence(p, r.Worker); err != nil {
 		return nil, nil, errors.Join(err, hooks.Close())
+	}
+	stats, err := b.worker.Stats(ctx)
+	if err == nil {
+		err = b.resumeFence(stats.Generation == r.Generation)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, hooks.Close(), b.fence.Close())
 	}
 	// The enforcer knows best: a daemon may have ended between an update and its record.
 	if stats.Generation != r.Generation {

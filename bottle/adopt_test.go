@@ -1,6 +1,7 @@
 package bottle
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -9,8 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf/link"
 	"github.com/google/nftables"
 
+	"bottled/bpf"
 	"bottled/netns"
 )
 
@@ -80,6 +83,23 @@ func TestANewDaemonKillsWhatIsNotWhole(t *testing.T) {
 			if err := os.Remove(pins[0]); err != nil {
 				t.Fatal(err)
 			}
+		},
+		"a pin of the fence removed": func(t *testing.T, m *Manager, i Info) {
+			if err := os.Remove(filepath.Join(m.paths(i.ID).fence(), string(bpf.Egress))); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"a program of the fence detached": func(t *testing.T, m *Manager, i Info) {
+			l, err := link.LoadPinnedLink(filepath.Join(m.paths(i.ID).fence(), string(bpf.Connect4)), nil)
+			if err == nil {
+				err = errors.Join(l.Detach(), l.Close())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		},
+		"enforcer outside of its fence": func(t *testing.T, m *Manager, i Info) {
+			write(t, filepath.Join(filepath.Dir(m.paths(i.ID).worker()), "cgroup.procs"), strconv.Itoa(i.WorkerPID))
 		},
 		"enforcer killed": func(t *testing.T, _ *Manager, i Info) { kill(t, i.WorkerPID) },
 		"init killed":     func(t *testing.T, _ *Manager, i Info) { kill(t, i.PID) },

@@ -20,6 +20,7 @@ type bottle struct {
 	paths  paths
 
 	worker *worker.Worker
+	fence  *fence    // of the enforcer
 	init   *overseen // first process of the bottle
 
 	asked     chan stopRequest // to the overseer; buffered, the first counts

@@ -9,6 +9,7 @@
 //	spawn      the enforcer's process, which gets ready meanwhile
 //	namespace  loopback only, every destination local, all TCP to the listeners
 //	hooks      the eBPF programs on the cgroup, pinned
+//	fence      those on the cgroup of the enforcer, which hold it to its table
 //	listeners  opened inside the namespace
 //	authority  the bottle's own CA
 //	worker     the enforcer gets listeners, routes, tokens and CA, and serves

@@ -26,6 +26,7 @@ func (m *Manager) Inspect(ctx context.Context, c Caller, ref string) (Details, e
 	d.Kernel = map[string]string{
 		"namespace": readBack(b.dumpNamespace),
 		"hooks":     readBack(b.dumpHooks),
+		"fence":     readBack(b.fence.Dump),
 	}
 	return d, nil
 }

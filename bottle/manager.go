@@ -66,6 +66,9 @@ type Manager struct {
 	floor    atomic.Pointer[policy.Policy] // never nil
 	dlpKey   []byte                        // the host's, of fingerprints
 
+	resolvers *resolvers
+	quit      context.CancelFunc // ends what the manager does by itself
+
 	mu      sync.Mutex
 	closed  bool
 	bottles map[string]*bottle // by id
@@ -98,6 +101,10 @@ func NewManager(ctx context.Context, o Options) (*Manager, error) {
 	}
 	if o.Fault == nil {
 		o.Fault = func(string, int, string) error { return nil }
+	}
+	names, err := newResolvers(o.Resolver)
+	if err != nil {
+		return nil, err
 	}
 	run, err := filepath.Abs(o.Run)
 	if err != nil {
@@ -134,6 +141,8 @@ func NewManager(ctx context.Context, o Options) (*Manager, error) {
 		trust:    trust.NewHost(os.DirFS("/").(fs.ReadLinkFS)),
 		dlpKey:   hostDLPKey(o),
 		bottles:  make(map[string]*bottle),
+
+		resolvers: names,
 	}
 	m.SetPolicy(o.Policy)
 	for _, dir := range []string{m.cgroups, m.pins} {
@@ -144,7 +153,25 @@ func NewManager(ctx context.Context, o Options) (*Manager, error) {
 	}
 	m.sweep(base, pins)
 	m.recover(ctx)
+	own, quit := context.WithCancel(context.Background())
+	m.quit = quit
+	go names.follow(own, m.askOthers)
 	return m, nil
+}
+
+// askOthers has every enforcer's fence know the name servers that the host asks now.
+func (m *Manager) askOthers() {
+	m.mu.Lock()
+	all := m.sorted(false)
+	m.mu.Unlock()
+	for _, b := range all {
+		if b.running() != nil {
+			continue
+		}
+		if err := b.fence.ask(m.resolvers.get()); err != nil {
+			m.o.Log.Error("cannot tell a fence of the host's new name servers: its bottle resolves no name", "bottle", b.record.ID, "error", err)
+		}
+	}
 }
 
 // NewInstance makes up a name for a daemon that serves one bottle.
@@ -163,6 +190,7 @@ func (m *Manager) private() bool { return strings.HasPrefix(m.o.Instance, selfPr
 // and the next daemon adopts them. A bottle that cannot be adopted, because the
 // instance is not the service's, is stopped.
 func (m *Manager) Close() error {
+	m.quit()
 	m.mu.Lock()
 	m.closed = true
 	all := m.sorted(true)

@@ -196,6 +196,9 @@ func (p *Plan) record(c Caller, id string, created time.Time) record {
 		Command: p.command, Dir: p.dir, Env: p.env, Terminal: p.terminal, Attached: p.attached, Created: created,
 		Manifest: p.manifest, Generation: 1, UserNamespaces: p.settings.UserNamespaces, UpstreamCA: digest(p.upstreamCA),
 	}
+	if p.upstream != nil {
+		r.Proxy = p.upstream.Authority
+	}
 	r.inForce(c.subject(), p.table)
 	return r
 }

@@ -39,6 +39,7 @@ type record struct {
 	Slots          []string            `json:"slots"`                 // token_ref of each token slot, in order
 	Subject        *subject            `json:"subject"`               // who put them in force
 	UpstreamCA     string              `json:"upstream_ca,omitempty"` // digest of the certificates
+	Proxy          string              `json:"proxy,omitempty"`       // host:port that all is chained to
 	Routes         int                 `json:"routes"`
 	CgroupID       uint64              `json:"cgroup_id"` // of the group its processes are in
 	NetNS          uint64              `json:"netns"`     // inode

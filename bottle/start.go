@@ -99,6 +99,7 @@ var steps = []step{
 	{"spawn", (*start).spawnWorker},
 	{"namespace", (*start).makeNamespace},
 	{"hooks", (*start).attachHooks},
+	{"fence", (*start).attachFence},
 	{"listeners", (*start).openListeners},
 	{"authority", (*start).makeAuthority},
 	{"worker", (*start).handOver},
@@ -139,6 +140,9 @@ func (s *start) undo() error {
 	}
 	if s.hooks != nil {
 		err = errors.Join(err, s.hooks.Close())
+	}
+	if s.b.fence != nil {
+		err = errors.Join(err, s.b.fence.Close())
 	}
 	return err
 }
@@ -199,6 +203,20 @@ func (s *start) attachHooks() (err error) {
 		PinDir:      s.b.paths.pins,
 	})
 	return err
+}
+
+// attachFence comes before the enforcer reads anything that a stranger had a hand in.
+func (s *start) attachFence() error {
+	reach, err := s.b.fenceOf(s.plan.table)
+	if err != nil {
+		return err
+	}
+	f, err := bpf.AttachFence(bpf.FenceOptions{CgroupFD: s.outside.FD(), PinDir: s.b.paths.fence(), Reach: reach})
+	if err != nil {
+		return err
+	}
+	s.b.fence = &fence{Fence: f}
+	return nil
 }
 
 func (s *start) openListeners() (err error) {

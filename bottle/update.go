@@ -69,7 +69,7 @@ func (m *Manager) replace(ctx context.Context, c Caller, s policy.Subject, b *bo
 	if err := m.o.Fault("update", 1, "enforcer"); err != nil {
 		return 0, fmt.Errorf("bottle %q: %w", b.record.Name, err)
 	}
-	if err := b.worker.Update(ctx, u); err != nil {
+	if err := b.swap(ctx, t, u); err != nil {
 		return 0, fmt.Errorf("bottle %q: %w", b.record.Name, err)
 	}
 	if err := m.o.Fault("update", 2, "record"); err != nil {
@@ -83,6 +83,25 @@ func (m *Manager) replace(ctx context.Context, c Caller, s policy.Subject, b *bo
 		Generation: next, Verdict: audit.Allow, Reason: "routes-updated",
 	})
 	return next, nil
+}
+
+// swap has the enforcer take another table. Its fence opens for it before, and closes
+// after for what was in the old one alone.
+func (b *bottle) swap(ctx context.Context, t table, u worker.Update) error {
+	next, err := b.fenceOf(t)
+	if err != nil {
+		return err
+	}
+	if err := b.fence.widen(next); err != nil {
+		return err
+	}
+	if err := b.worker.Update(ctx, u); err != nil {
+		return err // it may have come about: only the next update knows which to close
+	}
+	if err := b.fence.settle(next); err != nil {
+		b.m.o.Log.Error("cannot close the fence of an enforcer: it may reach what the table before needed until the next update", "bottle", b.record.ID, "error", err)
+	}
+	return nil
 }
 
 // sameBottle refuses a manifest that changes what only a launch can.

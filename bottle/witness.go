@@ -19,7 +19,7 @@ import (
 const retryEvents = time.Second
 
 // witness brings what the bottle's walls report to the audit log: the enforcer's
-// decisions, and the kernel's refusals. It returns when the bottle has ended or is
+// decisions, and the kernel's refusals of what is in the bottle and of the enforcer. It returns when the bottle has ended or is
 // forgotten, and closes the hooks.
 func (b *bottle) witness(hooks *bpf.Hooks) {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -29,6 +29,13 @@ func (b *bottle) witness(hooks *bpf.Hooks) {
 		defer close(refusals)
 		if err := hooks.Refusals(ctx, b.refused); err != nil {
 			b.m.o.Log.Error("the kernel's refusals cannot be read", "bottle", b.record.ID, "error", err)
+		}
+	}()
+	breakouts := make(chan struct{})
+	go func() {
+		defer close(breakouts)
+		if err := b.fence.Refusals(ctx, b.fenced); err != nil {
+			b.m.o.Log.Error("the kernel's refusals of an enforcer cannot be read", "bottle", b.record.ID, "error", err)
 		}
 	}()
 	decisions := make(chan struct{})
@@ -54,6 +61,7 @@ func (b *bottle) witness(hooks *bpf.Hooks) {
 	}
 	cancel()
 	<-refusals
+	<-breakouts
 	<-decisions
 	<-approvals
 	if released {
@@ -63,7 +71,7 @@ func (b *bottle) witness(hooks *bpf.Hooks) {
 		})
 	}
 	close(b.witnessed)
-	if err := hooks.Close(); err != nil {
+	if err := errors.Join(hooks.Close(), b.fence.Close()); err != nil {
 		b.m.o.Log.Error("close the hooks of a bottle", "bottle", b.record.ID, "error", err)
 	}
 }
@@ -118,13 +126,27 @@ func (b *bottle) follow(ctx context.Context) {
 }
 
 // refused records one refusal by the hooks.
-func (b *bottle) refused(r bpf.Refusal) {
+func (b *bottle) refused(r bpf.Refusal) { b.recordRefusal(r, "") }
+
+// fenced records what the fence refused to the enforcer, which does not try that by
+// itself, except that it may know of another name server a moment before its fence does.
+func (b *bottle) fenced(r bpf.Refusal) {
+	if r.Destination.Port() != portDNS {
+		b.fence.alert.Do(func() {
+			b.m.o.Log.Error("an enforcer tried what its table gives no reason for and may be in somebody else's hands: stop the bottle; the audit log has every attempt",
+				"bottle", b.record.ID, "name", b.record.Name, "call", r.Call, "to", unmapped(r.Destination))
+		})
+	}
+	b.recordRefusal(r, "enforcer-")
+}
+
+func (b *bottle) recordRefusal(r bpf.Refusal, whose string) {
 	b.m.o.Audit.Record(audit.Event{
 		Time: r.Time, Kind: audit.Kernel, Bottle: b.record.ID, Owner: strconv.FormatUint(uint64(b.record.Owner), 10),
 		Process:     audit.Process{PID: r.Process.PID, Comm: r.Process.Comm, UID: r.Process.UID},
 		Protocol:    protocolName(r.Protocol),
 		OriginalDst: unmapped(r.Destination),
-		Reason:      r.Call.String() + "-" + r.Reason.String(),
+		Reason:      whose + r.Call.String() + "-" + r.Reason.String(),
 	})
 }
 

@@ -39,8 +39,8 @@
 // A Reach opens ports of public addresses, and of private ranges (loopback among them)
 // where a route says allow_private, which then goes for the host's own addresses, too.
 // Metadata services, link-local, multicast and unassigned addresses are in no Reach;
-// only a resolver of the host may be there. UDP connects to port 9 of anything, because
-// that is how Go asks for its source address; nothing can be sent there.
+// only a resolver of the host may be there. UDP connects to port 53 of anything, because
+// that is how Go asks for its source address; only to a resolver can something be sent.
 //
 // The programs need Linux 5.9 or later, and the rest of bottled 5.14. What decides, by
 // the release that has it for all the kinds of programs that use it:

@@ -34,10 +34,6 @@
 // The index of the loopback interface of every namespace (drivers/net/loopback.c).
 #define LOOPBACK_IFINDEX 1
 
-// RFC 863. Go's resolver connects UDP sockets to it to learn which source address the
-// kernel would take (RFC 6724), and sends nothing; what did send, egress would refuse.
-#define PORT_DISCARD 9
-
 #define TCP_SYN 0x02
 #define TCP_ACK 0x10
 
@@ -66,7 +62,10 @@ static __always_inline int judge(struct bpf_sock_addr *ctx, const struct address
 		return refuse(ctx, a, hook, REASON_SOURCE);
 	if (!protocol_allowed(ctx->type, ctx->protocol))
 		return refuse(ctx, a, hook, REASON_PROTOCOL);
-	if (hook == HOOK_CONNECT && ctx->protocol == IPPROTO_UDP && port == PORT_DISCARD)
+	// Go's resolver connects to this port of whatever a name resolved to, to learn which
+	// source address the kernel would take (RFC 6724; net/addrselect.go), and sends
+	// nothing. What did send, egress would refuse.
+	if (hook == HOOK_CONNECT && ctx->protocol == IPPROTO_UDP && port == PORT_DNS)
 		return 1;
 	// A socket that sends without connecting receives from everybody.
 	if (hook == HOOK_SENDMSG || !reaches(a, port, ctx->protocol, 0))

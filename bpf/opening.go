@@ -7,12 +7,12 @@ import (
 	"slices"
 )
 
-// Opening is what an enforcer may reach on one port.
+// Opening is what an enforcer may reach on one port, by TCP.
 type Opening struct {
 	Port uint16
-	// Private is a range that may be reached beside the public addresses, as far as it
-	// is loopback, private or the host's own. The zero Prefix is none.
-	Private netip.Prefix
+	// To is a range, private addresses, loopback and the host's own in it included. The
+	// zero Prefix is every public address.
+	To netip.Prefix
 }
 
 // Reach is what an enforcer may reach. The zero Reach is nothing.
@@ -57,10 +57,11 @@ func (r Reach) table() (map[openingKey]scope, error) {
 		t[k] = max(t[k], s)
 	}
 	for _, o := range r.Openings {
-		add(o.Port, anywhere, toPublic)
-		if o.Private.IsValid() {
-			add(o.Port, o.Private.Masked(), toPrivate)
+		if o.To.IsValid() {
+			add(o.Port, o.To.Masked(), toPrivate)
+			continue
 		}
+		add(o.Port, anywhere, toPublic)
 	}
 	for _, a := range r.Resolvers {
 		addr := a.Addr().Unmap().WithZone("")
@@ -89,7 +90,7 @@ func reachOf(t map[openingKey]scope) Reach {
 		}
 	}
 	slices.SortFunc(r.Openings, func(a, b Opening) int {
-		return cmp.Or(cmp.Compare(a.Port, b.Port), a.Private.Addr().Compare(b.Private.Addr()), cmp.Compare(a.Private.Bits(), b.Private.Bits()))
+		return cmp.Or(cmp.Compare(a.Port, b.Port), a.To.Addr().Compare(b.To.Addr()), cmp.Compare(a.To.Bits(), b.To.Bits()))
 	})
 	slices.SortFunc(r.Resolvers, netip.AddrPort.Compare)
 	return r
@@ -97,8 +98,8 @@ func reachOf(t map[openingKey]scope) Reach {
 
 // String says it in few words, the same for the same Reach.
 func (o Opening) String() string {
-	if !o.Private.IsValid() {
+	if !o.To.IsValid() {
 		return fmt.Sprintf("port %d of public addresses", o.Port)
 	}
-	return fmt.Sprintf("port %d of %s", o.Port, o.Private)
+	return fmt.Sprintf("port %d of %s", o.Port, o.To)
 }

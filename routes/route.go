@@ -106,8 +106,8 @@ func (a *Auth) Value(token string) string {
 	return a.Scheme + " " + token
 }
 
-// endpoints returns the ports that the route serves.
-func (r *Route) endpoints() []uint16 {
+// Endpoints returns the ports that the route serves.
+func (r *Route) Endpoints() []uint16 {
 	switch {
 	case r.Ports != nil:
 		return r.Ports

@@ -81,7 +81,7 @@ func (t *Table) add(r *Route) error {
 		s = &site{pattern: r.Host, services: make(map[uint16]*service)}
 		index[r.Host.host] = s
 	}
-	for _, port := range r.endpoints() {
+	for _, port := range r.Endpoints() {
 		svc := s.services[port]
 		if svc == nil {
 			svc = &service{protocol: r.Protocol, first: r}

@@ -95,7 +95,7 @@ func TestFenceAgreesWithTheGate(t *testing.T) {
 	for name, allow := range map[string][]netip.Prefix{"nothing opened": nil, "all opened": everywhere} {
 		reach := bpf.Reach{Openings: []bpf.Opening{{Port: 443}}}
 		for _, p := range allow {
-			reach.Openings = append(reach.Openings, bpf.Opening{Port: 443, Private: p})
+			reach.Openings = append(reach.Openings, bpf.Opening{Port: 443, To: p})
 		}
 		group := newGroup(t)
 		fence(t, group, reach)

@@ -12,7 +12,8 @@
 //	  Dial ────── control socket ──────────► PUT /table, PUT /tokens, GET /events, …
 //
 // A worker lives in the host's network namespace, because it dials the upstreams,
-// and in a cgroup beside the bottle's, so that the bottle's hooks do not bind it.
+// and in a cgroup beside the bottle's, so that the bottle's hooks do not bind it. That
+// cgroup has a fence of its own, within which it dials and asks for names.
 // It holds its listeners for as long as it lives: a daemon that ends, is killed or
 // is replaced touches no connection, and the next one finds the worker through the
 // control socket in the bottle's state directory. A worker that dies leaves the

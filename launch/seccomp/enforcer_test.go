@@ -33,6 +33,16 @@ func TestEnforcer(t *testing.T) {
 		{"ptrace", unix.SYS_PTRACE, nil, refused(unix.EPERM)},
 		{"setuid", unix.SYS_SETUID, nil, refused(unix.EPERM)},
 		{"another namespace", unix.SYS_SETNS, nil, refused(unix.EPERM)},
+		{"listen", unix.SYS_LISTEN, nil, refused(unix.EPERM)},
+		{"bind of a netlink socket", unix.SYS_BIND, []uint32{3, 0, unix.SizeofSockaddrNetlink}, unix.SECCOMP_RET_ALLOW},
+		{"bind to an address", unix.SYS_BIND, []uint32{3, 0, unix.SizeofSockaddrInet4}, refused(unix.EPERM)},
+		{"bind to an address over IPv6", unix.SYS_BIND, []uint32{3, 0, unix.SizeofSockaddrInet6}, refused(unix.EPERM)},
+		{"an option", unix.SYS_SETSOCKOPT, []uint32{3, unix.SOL_TCP, unix.TCP_NODELAY}, unix.SECCOMP_RET_ALLOW},
+		{"an option with the number of another", unix.SYS_SETSOCKOPT, []uint32{3, unix.SOL_SOCKET, unix.IPV6_JOIN_GROUP}, unix.SECCOMP_RET_ALLOW},
+		{"an option of IP", unix.SYS_SETSOCKOPT, []uint32{3, unix.SOL_IP, unix.IP_TOS}, unix.SECCOMP_RET_ALLOW},
+		{"multicast group", unix.SYS_SETSOCKOPT, []uint32{3, unix.SOL_IP, unix.IP_ADD_MEMBERSHIP}, refused(unix.EPERM)},
+		{"multicast group over IPv6", unix.SYS_SETSOCKOPT, []uint32{3, unix.SOL_IPV6, unix.IPV6_JOIN_GROUP}, refused(unix.EPERM)},
+		{"multicast group, either way", unix.SYS_SETSOCKOPT, []uint32{3, unix.SOL_IPV6, unix.MCAST_JOIN_GROUP}, refused(unix.EPERM)},
 		{"mount", unix.SYS_MOUNT, nil, refused(unix.EPERM)},
 	} {
 		if got := run(t, filter, nativeArch, c.number, c.args...); got != c.want {
