@@ -24,3 +24,21 @@ func BenchmarkAttach(b *testing.B) {
 		b.StartTimer()
 	}
 }
+
+// What the fence of its enforcer costs.
+func BenchmarkAttachFence(b *testing.B) {
+	group := newGroup(b)
+	for b.Loop() {
+		o := bpf.FenceOptions{CgroupFD: group.FD(), PinDir: pinDir(), Reach: usual}
+		f, err := bpf.AttachFence(o)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		f.Close()
+		if err := bpf.Remove(o.PinDir); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}
