@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -18,12 +20,17 @@ import (
 	"bottled/proxy"
 )
 
-// A client that floods frames is cut off or held to its bounds, and others are served.
-func TestAttackHTTP2Floods(t *testing.T) {
-	var asked atomic.Int64
-	w := newWorld(t, bareAPI, func(_ *world, c *proxy.Config) { c.Limits.Streams, c.Limits.HeaderBytes = 16, 64<<10 })
-	w.upstream(func(_ http.ResponseWriter, r *http.Request) {
-		asked.Add(1)
+// flooded is a world whose upstream counts what reaches it, and answers /slow when the
+// request is given up.
+type flooded struct {
+	*world
+	asked atomic.Int64
+}
+
+func newFlooded(t *testing.T, limits func(*proxy.Limits)) *flooded {
+	f := &flooded{world: newWorld(t, bareAPI, func(_ *world, c *proxy.Config) { limits(&c.Limits) })}
+	f.upstream(func(_ http.ResponseWriter, r *http.Request) {
+		f.asked.Add(1)
 		if r.URL.Path == "/slow" {
 			select {
 			case <-r.Context().Done():
@@ -31,38 +38,154 @@ func TestAttackHTTP2Floods(t *testing.T) {
 			}
 		}
 	}, "api.example.com")
-	open := func(t *testing.T) *h2Conn {
-		h, err := newH2(w.tls("api.example.com", 443, "h2"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return h
+	return f
+}
+
+func (f *flooded) open() *h2Conn {
+	f.t.Helper()
+	h, err := newH2(f.tls("api.example.com", 443, "h2"))
+	if err != nil {
+		f.t.Fatal(err)
 	}
-	fields := func(h *h2Conn, path string) []byte {
-		h.buf.Reset()
-		for _, f := range [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", "api.example.com"}, {":path", path}} {
-			h.enc.WriteField(field(f[0], f[1]))
-		}
-		return h.buf.Bytes()
-	}
-	const many = 20000
-	for name, flood := range map[string]func(h *h2Conn, n int) error{
-		"rapid reset": func(h *h2Conn, n int) error {
-			for ; n > 0; n-- {
-				if err := h.WriteHeaders(http2.HeadersFrameParam{StreamID: h.stream, BlockFragment: fields(h, "/slow"), EndHeaders: true, EndStream: true}); err != nil {
-					return err
-				}
-				if err := h.WriteRSTStream(h.stream, http2.ErrCodeCancel); err != nil {
-					return err
-				}
-				h.stream += 2
+	h.AllowIllegalWrites = true
+	h.SetDeadline(time.Now().Add(30 * time.Second))
+	return h
+}
+
+// watch reads until the connection ends, and tells the GOAWAY with which it does.
+func (h *h2Conn) watch() <-chan string {
+	gone := make(chan string, 1)
+	go func() {
+		for {
+			f, err := h.ReadFrame()
+			if err != nil {
+				gone <- err.Error()
+				return
 			}
-			return nil
+			if f, ok := f.(*http2.GoAwayFrame); ok {
+				gone <- "GOAWAY " + f.ErrCode.String()
+				return
+			}
+		}
+	}()
+	return gone
+}
+
+// others returns nil unless somebody else is served, and soon.
+func (f *flooded) others(since time.Time) error {
+	resp, _ := f.get(f.client(true), "https://api.example.com/")
+	if resp.StatusCode != 200 || time.Since(since) > 15*time.Second {
+		return fmt.Errorf("others get %s, %v after the flood began", resp.Status, time.Since(since))
+	}
+	return nil
+}
+
+// fields is the header block of a GET.
+func (h *h2Conn) fields(path string) []byte {
+	h.buf.Reset()
+	for _, f := range [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", "api.example.com"}, {":path", path}} {
+		h.enc.WriteField(field(f[0], f[1]))
+	}
+	return h.buf.Bytes()
+}
+
+// ask is a request on a stream that ends before the answer, in the way that is tried.
+func (h *h2Conn) ask(path string) (id uint32, err error) {
+	id = h.stream
+	h.stream += 2
+	return id, h.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: h.fields(path), EndHeaders: true, EndStream: true})
+}
+
+// get is one that waits for its answer.
+func (h *h2Conn) get() string {
+	return h.request("", ":method", "GET", ":scheme", "https", ":authority", "api.example.com", ":path", "/")
+}
+
+// A client that has its requests forwarded and gives each up at once, by RST_STREAM
+// (CVE-2023-44487) or by what makes the server reset the stream (CVE-2025-8671), has so
+// many and then no connection. Each waits until the upstream has seen it, so that it
+// does not matter how fast anything is.
+func TestAttackHTTP2Resets(t *testing.T) {
+	const streams, resets, tries, many = 16, 40, 120, 5000
+	for name, end := range map[string]func(h *h2Conn, id uint32) error{
+		"rapid reset":                         func(h *h2Conn, id uint32) error { return h.WriteRSTStream(id, http2.ErrCodeCancel) },
+		"MadeYouReset, WINDOW_UPDATE of 0":    func(h *h2Conn, id uint32) error { return h.WriteWindowUpdate(id, 0) },
+		"MadeYouReset, window overflow":       func(h *h2Conn, id uint32) error { return h.WriteWindowUpdate(id, 1<<31-1) },
+		"MadeYouReset, DATA after END_STREAM": func(h *h2Conn, id uint32) error { return h.WriteData(id, true, []byte("x")) },
+		"MadeYouReset, HEADERS after END_STREAM": func(h *h2Conn, id uint32) error {
+			return h.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: h.fields("/slow"), EndHeaders: true, EndStream: true})
 		},
+		"MadeYouReset, PRIORITY on itself": func(h *h2Conn, id uint32) error {
+			return h.WritePriority(id, http2.PriorityParam{StreamDep: id})
+		},
+	} {
+		// giveUp is how many requests of one connection reach the upstream, and how it ends.
+		giveUp := func(f *flooded) (reached int64, ended string) {
+			h := f.open()
+			defer h.Close()
+			gone := h.watch()
+			for reached < tries {
+				before := f.asked.Load()
+				id, err := h.ask("/slow")
+				for err == nil && f.asked.Load() == before {
+					select {
+					case ended := <-gone:
+						return reached, ended
+					case <-time.After(100 * time.Microsecond):
+					}
+				}
+				if reached++; err != nil || end(h, id) != nil {
+					return reached, <-gone
+				}
+			}
+			return reached, ""
+		}
+		attack.Stopped(t, "G12", name,
+			func(t *testing.T) error { // with more to give up than it tries
+				f := newFlooded(t, func(l *proxy.Limits) { l.Streams, l.Resets = streams, 10*tries })
+				if n, ended := giveUp(f); n != tries || ended != "" {
+					return fmt.Errorf("%d of %d reached the upstream: %s", n, tries, ended)
+				}
+				return nil
+			},
+			func(t *testing.T) error {
+				f, start := newFlooded(t, func(l *proxy.Limits) { l.Streams, l.Resets = streams, resets }), time.Now()
+				n, ended := giveUp(f)
+				// What may be given up at once, and since then, and what was under way.
+				if most := resets + int64(time.Since(start).Seconds()*resets/10) + streams; n > most {
+					t.Logf("%d of at most %d reached the upstream", n, most)
+					return nil
+				}
+				if ended != "GOAWAY ENHANCE_YOUR_CALM" {
+					t.Error(ended)
+				}
+				again := f.open() // no new connection brings new ones, however fast it is
+				defer again.Close()
+				gone := again.watch()
+				for range many {
+					if id, err := again.ask("/slow"); err != nil || end(again, id) != nil {
+						break
+					}
+				}
+				if how := <-gone; !strings.HasPrefix(how, "GOAWAY ") {
+					t.Error(how)
+				}
+				if err := f.others(start); err != nil {
+					t.Error(err)
+				}
+				return fmt.Errorf("%s after %d requests", ended, n)
+			})
+	}
+}
+
+// A client that floods frames is cut off or held to its bounds, and others are served.
+func TestAttackHTTP2Floods(t *testing.T) {
+	f := newFlooded(t, func(l *proxy.Limits) { l.Streams, l.HeaderBytes = 16, 64<<10 })
+	for name, flood := range map[string]func(h *h2Conn, n int) error{
 		"CONTINUATION": func(h *h2Conn, n int) error {
 			id := h.stream
 			h.stream += 2
-			if err := h.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: fields(h, "/"), EndStream: true}); err != nil {
+			if err := h.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: h.fields("/"), EndStream: true}); err != nil {
 				return err
 			}
 			for ; n > 1; n-- {
@@ -93,38 +216,103 @@ func TestAttackHTTP2Floods(t *testing.T) {
 	} {
 		// survived says how the connection is after n frames: nil when a request on it
 		// is still answered.
-		survived := func(t *testing.T, n int) error {
-			h := open(t)
+		survived := func(n int) error {
+			h := f.open()
 			defer h.Close()
 			if err := flood(h, n); err != nil {
 				return errors.New("closed while flooding")
 			}
-			if got := h.request("", ":method", "GET", ":scheme", "https", ":authority", "api.example.com", ":path", "/"); got != "200" {
+			if got := h.get(); got != "200" {
 				return errors.New(got)
 			}
 			return nil
 		}
 		attack.Stopped(t, "G12", name,
-			func(t *testing.T) error { return survived(t, 3) }, // the frames are good ones
+			func(*testing.T) error { return survived(3) }, // the frames are good ones
 			func(t *testing.T) error {
-				before, goroutines, start := asked.Load(), runtime.NumGoroutine(), time.Now()
-				how := survived(t, many)
+				before, goroutines, start := f.asked.Load(), runtime.NumGoroutine(), time.Now()
+				how := survived(20000)
 				if how == nil {
 					how = errors.New("answered at its own pace")
 				}
-				// How many get through before the cut is a matter of the machine's speed.
-				if n := asked.Load() - before; n >= many {
-					return nil
+				if n := f.asked.Load() - before; n > 1 {
+					t.Errorf("the upstream saw %d requests", n)
 				}
 				if n := runtime.NumGoroutine(); n > goroutines+200 {
 					t.Errorf("%d goroutines, before %d", n, goroutines)
 				}
-				if resp, _ := w.get(w.client(true), "https://api.example.com/"); resp.StatusCode != 200 || time.Since(start) > 15*time.Second {
+				if err := f.others(start); err != nil {
+					t.Log(err)
 					return nil
 				}
-				return fmt.Errorf("%w; the upstream saw %d requests, others are served", how, asked.Load()-before)
+				return fmt.Errorf("%w; others are served", how)
 			})
 	}
+}
+
+// However many connections and streams there are, the bottle has so many requests under
+// way and no more, and the next is told why.
+func TestAttackConcurrency(t *testing.T) {
+	const most, tries = 6, 24
+	var under atomic.Int64
+	var release chan struct{}
+	w := newWorld(t, bareAPI, func(_ *world, c *proxy.Config) { c.Limits.Requests = most })
+	up := w.upstream(func(http.ResponseWriter, *http.Request) {
+		under.Add(1)
+		<-release
+		under.Add(-1)
+	}, "api.example.com")
+	// burst has many requests under way until each is at the upstream or refused.
+	burst := func(url string, clients ...*http.Client) (peak, busy int64) {
+		release = make(chan struct{})
+		var refused atomic.Int64
+		var all sync.WaitGroup
+		for i := range tries {
+			all.Go(func() {
+				resp, err := clients[i%len(clients)].Get(url)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer resp.Body.Close()
+				body, _ := io.ReadAll(resp.Body)
+				if resp.StatusCode == http.StatusTooManyRequests && strings.Contains(string(body), "too-many-requests") {
+					refused.Add(1)
+				} else if resp.StatusCode != 200 {
+					t.Errorf("%s %q", resp.Status, body)
+				}
+			})
+		}
+		for wait := time.Now(); under.Load()+refused.Load() < tries && time.Since(wait) < 10*time.Second; {
+			time.Sleep(time.Millisecond)
+		}
+		peak, busy = under.Load(), refused.Load()
+		close(release)
+		all.Wait()
+		return peak, busy
+	}
+	attack.Stopped(t, "G12", "more requests at once than the bottle may have",
+		func(t *testing.T) error {
+			if peak, _ := burst("https://"+up.Addr.String(), w.direct()); peak != tries {
+				return fmt.Errorf("%d at once", peak)
+			}
+			return nil
+		},
+		func(t *testing.T) error {
+			peak, busy := burst("https://api.example.com/", w.client(false), w.client(true), w.client(true))
+			if peak > most {
+				return nil
+			}
+			if peak != most || busy != tries-most {
+				t.Errorf("%d at once, %d refused", peak, busy)
+			}
+			release = make(chan struct{})
+			close(release)
+			if resp, _ := w.get(w.client(false), "https://api.example.com/"); resp.StatusCode != 200 {
+				t.Error(resp.Status)
+			}
+			return fmt.Errorf("%d at once, %d refused", peak, busy)
+		})
 }
 
 // An upstream that breaks HTTP/2 costs its own request.

@@ -59,6 +59,9 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		x.event.Duration = time.Since(start)
 		x.endScan()
 		x.record()
+		if r.Context().Err() != nil {
+			s.gaveUp(r.Context())
+		}
 		if fault != nil {
 			panic(http.ErrAbortHandler) // net/http closes the connection and prints nothing
 		}
@@ -87,9 +90,9 @@ func (x *exchange) serve(w http.ResponseWriter, r *http.Request) {
 	defer cancel(nil)
 	x.ctx, x.cancel = ctx, cancel
 	still := func(t *routes.Table) bool { return t.Decide(x.query).Allowed() }
-	line, ok := x.s.hold(x.table, still, func() { cancel(errCut) })
+	line, why, ok := x.s.hold(x.table, still, func() { cancel(errCut) })
 	if !ok {
-		x.refuse(w, reasonCut.at(http.StatusForbidden))
+		x.refuse(w, why)
 		return
 	}
 	defer x.s.live.remove(line)

@@ -7,6 +7,8 @@ import "time"
 type Limits struct {
 	Connections       int           // open connections from the bottle; more are closed at once. Default 1024.
 	Streams           uint32        // concurrent HTTP/2 requests a connection. Default 250.
+	Resets            int           // HTTP/2 requests given up before their answer, for all connections; a tenth as many a second after that. Default 1000.
+	Requests          int           // requests, WebSockets and opaque streams under way. Default 2048.
 	HeaderBytes       int           // request line and header of a request, in bytes. Default 256 KiB.
 	ResponseHeader    int64         // header of a response, in bytes. Default 1 MiB.
 	HeaderFields      int           // header fields of a request. Default 500.
@@ -27,6 +29,8 @@ type Limits struct {
 func (l Limits) orDefaults() Limits {
 	set(&l.Connections, 1024)
 	set(&l.Streams, 250)
+	set(&l.Resets, 1000)
+	set(&l.Requests, 2048)
 	set(&l.HeaderBytes, 256<<10)
 	set(&l.ResponseHeader, 1<<20)
 	set(&l.HeaderFields, 500)

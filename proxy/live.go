@@ -9,6 +9,7 @@ import (
 // live is what is under way and must end when its route does. It is safe for
 // concurrent use.
 type live struct {
+	most int // so many at a time
 	mu   sync.Mutex
 	open map[*lifeline]struct{}
 }
@@ -19,14 +20,18 @@ type lifeline struct {
 	cut   func()
 }
 
+// add returns nil when there are too many.
 func (l *live) add(still func(*routes.Table) bool, cut func()) *lifeline {
 	line := &lifeline{still, cut}
 	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.open) >= l.most {
+		return nil
+	}
 	if l.open == nil {
 		l.open = map[*lifeline]struct{}{}
 	}
 	l.open[line] = struct{}{}
-	l.mu.Unlock()
 	return line
 }
 

@@ -56,9 +56,9 @@ func (s *Server) serveOpaque(f *flow, table *routes.Table, hello routes.Hello, d
 		now := t.DecideHello(hello)
 		return now.Allowed() && now.Route.Protocol == d.Route.Protocol
 	}
-	line, ok := s.hold(table, still, func() { cancel(errCut) })
+	line, why, ok := s.hold(table, still, func() { cancel(errCut) })
 	if !ok {
-		e.Reason = reasonCut.code
+		e.Reason, e.Detail = why.code, why.detail
 		return
 	}
 	defer s.live.remove(line)

@@ -26,6 +26,7 @@ var (
 	reasonCleartext   = reason{"credential-needs-tls", http.StatusForbidden, "this route injects a credential, which goes over TLS only: use https"}
 	reasonCredential  = reason{"credential-missing", http.StatusBadGateway, "the credential of this route was not given, or has expired and could not be renewed"}
 	reasonWebSocket   = reason{"bad-websocket-handshake", http.StatusBadRequest, ""}
+	reasonBusy        = reason{"too-many-requests", http.StatusTooManyRequests, ""}
 	reasonBlocked     = reason{"content-blocked", http.StatusForbidden, ""}
 	reasonAddress     = reason{"address-not-allowed", http.StatusForbidden, ""}
 	reasonChain       = reason{"upstream-proxy", http.StatusBadGateway, ""}

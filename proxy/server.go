@@ -7,10 +7,12 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"strconv"
 	"sync"
 	"sync/atomic"
 
 	"github.com/elazarl/goproxy"
+	"golang.org/x/time/rate"
 
 	"bottled/proxy/gate"
 	"bottled/routes"
@@ -27,6 +29,7 @@ type Server struct {
 	http     *http.Server
 	handoff  *handoff
 	live     live
+	resets   *rate.Limiter // of HTTP/2 requests that are given up
 	recent   decisions
 	guard    *guard
 	count    counters
@@ -50,6 +53,8 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{cfg: cfg, handoff: newHandoff(), guard: newGuard(), listeners: map[net.Listener]struct{}{}, open: map[*flow]bool{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.live.most = cfg.Limits.Requests
+	s.resets = rate.NewLimiter(rate.Limit(cfg.Limits.Resets)/10, cfg.Limits.Resets)
 	s.gate = gate.New(cfg.Resolver, cfg.Dial, cfg.HostAddrs, cfg.Limits.Dial)
 	if cfg.Upstream != nil {
 		s.gate.Through(cfg.Upstream.chain())
@@ -132,15 +137,18 @@ func (s *Server) use(t *routes.Table) {
 	s.gate.Allow(names)
 }
 
-// hold puts a connection under way that t allowed, and reports whether it is
-// still allowed now that a Swap would find it.
-func (s *Server) hold(t *routes.Table, still func(*routes.Table) bool, cut func()) (*lifeline, bool) {
+// hold puts a connection under way that t allowed, unless there are too many or it is
+// no longer allowed, now that a Swap would find it.
+func (s *Server) hold(t *routes.Table, still func(*routes.Table) bool, cut func()) (*lifeline, reason, bool) {
 	line := s.live.add(still, cut)
+	if line == nil {
+		return nil, reasonBusy.because("the bottle has " + strconv.Itoa(s.live.most) + " requests under way: let some end first"), false
+	}
 	if now := s.table.Load(); now != t && !still(now) {
 		s.live.remove(line)
-		return nil, false
+		return nil, reasonCut.at(http.StatusForbidden), false
 	}
-	return line, true
+	return line, reason{}, true
 }
 
 // Shutdown closes the listeners, lets requests under way end until ctx does, and
