@@ -16,7 +16,7 @@ func DefaultAllowlist() []string {
 
 // A Slot is the name under which the enforcer knows a token.
 type Slot struct {
-	Name string // EGRESS_PROXY_TOKEN_n
+	Name string // EGRESS_PROXY_TOKEN_n, or [ProxySlot]
 	Ref  TokenRef
 }
 
@@ -24,7 +24,7 @@ type Slot struct {
 type Effective struct {
 	Own    []*Route // the manifest's routes alone
 	Routes []*Route // Own, then the default allowlist, then egress.allowlist
-	Slots  []Slot   // in order of first use
+	Slots  []Slot   // in order of first use, the upstream proxy's last
 }
 
 // Effective folds the default allowlist and egress.allowlist behind the
@@ -37,6 +37,9 @@ func (m *Manifest) Effective() (*Effective, error) {
 	own, slots, err := bindSlots(m.Routes)
 	if err != nil {
 		return nil, err
+	}
+	if p := m.UpstreamProxy; p != nil && p.Auth != nil {
+		slots = append(slots, Slot{Name: ProxySlot, Ref: p.TokenRef})
 	}
 	f := folder{exact: make(map[Host]bool), wild: make(map[Host]bool)}
 	for _, r := range own {
@@ -125,7 +128,7 @@ func bindSlots(list []ManifestRoute) ([]*Route, []Slot, error) {
 func CheckSlots(slots []Slot) error {
 	refs := make(map[string]TokenRef, len(slots))
 	for _, s := range slots {
-		if !isSlot(s.Name) {
+		if !isSlot(s.Name) && s.Name != ProxySlot {
 			return fmt.Errorf("%q is not a token slot: they are %s and so on", clip(s.Name), slotName(0))
 		}
 		if s.Ref.IsZero() {

@@ -71,12 +71,13 @@ func (r *reader) manifest(n *strict.Node) *Manifest {
 	v := r.Object(n, "", "version", "defaults", "egress", "egress_proxy", "upstream_ca", "upstream_proxy", "dlp", "bottle")
 	r.Version(n, v)
 	m := &Manifest{
-		Defaults:      r.Flag(v["defaults"], "defaults", true),
-		UpstreamCA:    strict.Parsed(r.Reader, v["upstream_ca"], "upstream_ca", ParsePEM),
-		UpstreamProxy: r.upstreamProxy(v["upstream_proxy"]),
-		DLP:           r.dlp(v["dlp"], "dlp"),
-		Bottle:        r.settings(v["bottle"]),
+		Defaults:   r.Flag(v["defaults"], "defaults", true),
+		UpstreamCA: strict.Parsed(r.Reader, v["upstream_ca"], "upstream_ca", ParsePEM),
+		DLP:        r.dlp(v["dlp"], "dlp"),
+		Bottle:     r.settings(v["bottle"]),
 	}
+	proxied := v["upstream_proxy"]
+	m.UpstreamProxy = ReadUpstreamProxy(r.Reader, proxied, r.Object(proxied, "upstream_proxy", "url", "ca", "auth"))
 	egress := r.Object(v["egress"], "egress", "allowlist")
 	for i, item := range r.List(egress["allowlist"], "egress.allowlist") {
 		m.Allowlist = append(m.Allowlist, strict.Parsed(r.Reader, item, strict.Index("egress.allowlist", i), ParsePattern))

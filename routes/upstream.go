@@ -1,8 +1,6 @@
 package routes
 
 import (
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/url"
@@ -11,40 +9,9 @@ import (
 	"bottled/strict"
 )
 
-// A PEM is one or more certificates, inline or in a file that the launching side
-// reads. The zero PEM is none.
-type PEM struct {
-	Inline string // checked: nothing but certificates
-	Path   string // not checked: give what it holds to [ParsePEM]
-}
-
-// IsZero reports whether p names no certificate.
-func (p PEM) IsZero() bool { return p == PEM{} }
-
-// ParsePEM takes PEM text or the path of a file.
-func ParsePEM(s string) (PEM, error) {
-	switch {
-	case !strings.Contains(s, "-----BEGIN"):
-		if s == "" || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-			return PEM{}, errors.New("this is neither a certificate in PEM form nor the path of one")
-		}
-		return PEM{Path: s}, nil
-	case strings.Contains(s, "PRIVATE KEY"):
-		return PEM{}, errors.New("this holds a private key: write the certificate alone, and replace the key if this file was shared")
-	}
-	rest, count := []byte(s), 0
-	for len(strings.TrimSpace(string(rest))) > 0 {
-		block, tail := pem.Decode(rest)
-		if block == nil {
-			return PEM{}, errors.New("this holds something beside certificates in PEM form: remove it")
-		}
-		if _, err := x509.ParseCertificate(block.Bytes); block.Type != "CERTIFICATE" || err != nil {
-			return PEM{}, fmt.Errorf("PEM block %d is no certificate that can be read", count)
-		}
-		rest, count = tail, count+1
-	}
-	return PEM{Inline: s}, nil
-}
+// ProxySlot is the slot of the credential of an [UpstreamProxy]. No route can name
+// it, so that it goes to the proxy and nowhere else.
+const ProxySlot = "UPSTREAM_PROXY_TOKEN"
 
 // An UpstreamProxy is another proxy that all connections are chained to, by
 // CONNECT.
@@ -52,19 +19,73 @@ type UpstreamProxy struct {
 	Scheme    string // "http" or "https": how the proxy itself is spoken to
 	Authority Authority
 	CA        PEM // trusted for what the proxy presents on that leg
+
+	// Auth is the credential that the proxy is shown with each CONNECT (RFC 9110
+	// section 11.7.2); nil is none. Its Slot is [ProxySlot], and it has neither
+	// Header nor Query.
+	Auth     *Auth
+	TokenRef TokenRef // zero without Auth
 }
 
-func (r *reader) upstreamProxy(n *strict.Node) *UpstreamProxy {
+// String returns the URL of the proxy.
+func (p *UpstreamProxy) String() string { return p.Scheme + "://" + p.Authority.String() }
+
+// ReadUpstreamProxy reads upstream_proxy at n, of which v are the values: url, ca
+// and auth. nil is none. It is the same in a manifest and in the operator's policy.
+func ReadUpstreamProxy(r *strict.Reader, n *strict.Node, v map[string]*strict.Node) *UpstreamProxy {
 	if n == nil {
 		return nil
 	}
-	v := r.Object(n, "upstream_proxy", "url", "ca")
 	if strict.Missing(n, v, "url") {
 		r.Fail(n, "upstream_proxy", "it has no url: add url: http://HOST:PORT")
 	}
-	p := strict.Parsed(r.Reader, v["url"], "upstream_proxy.url", parseProxyURL)
-	p.CA = strict.Parsed(r.Reader, v["ca"], "upstream_proxy.ca", ParsePEM)
+	p := strict.Parsed(r, v["url"], "upstream_proxy.url", parseProxyURL)
+	p.CA = strict.Parsed(r, v["ca"], "upstream_proxy.ca", ParsePEM)
+	p.readAuth(&reader{r}, v["auth"], "upstream_proxy.auth")
 	return &p
+}
+
+func (p *UpstreamProxy) readAuth(r *reader, n *strict.Node, key string) {
+	if n == nil {
+		return
+	}
+	v := r.Object(n, key, "scheme", "username", "token_ref", "cleartext")
+	if n.Kind != strict.Map {
+		return
+	}
+	a := &Auth{
+		Scheme:   r.Text(v["scheme"], key+".scheme"),
+		Username: r.Text(v["username"], key+".username"),
+		Slot:     ProxySlot,
+	}
+	if v["scheme"] == nil && a.Username != "" {
+		a.Scheme = "Basic"
+	}
+	cleartext := r.Flag(v["cleartext"], key+".cleartext", false)
+	if strict.Missing(n, v, "token_ref") || a.Scheme == "" && strict.Missing(n, v, "scheme") {
+		r.Fail(n, key, "auth needs token_ref, and either username or scheme: write {username: NAME, token_ref: REF}, or remove the block")
+		return
+	}
+	if err := p.checkAuth(a, cleartext); err != nil {
+		r.Fail(n, key, "%v", err)
+	}
+	p.Auth, p.TokenRef = a, strict.Parsed(r.Reader, v["token_ref"], key+".token_ref", ParseTokenRef)
+}
+
+// checkAuth holds what is true of a credential for a proxy beyond what is of any. To
+// a proxy that is spoken to in the clear it goes with leave only: whoever is on the
+// way reads it. On the machine's own loopback nobody is.
+func (p *UpstreamProxy) checkAuth(a *Auth, cleartext bool) error {
+	loopback := p.Authority.Host.addr.IsLoopback()
+	switch {
+	case a.Scheme == SchemeRaw:
+		return errors.New("scheme raw sends the token alone, which Proxy-Authorization does not take: write username, or scheme: Bearer")
+	case strings.EqualFold(a.Scheme, "basic") && a.Username == "":
+		return errors.New("scheme Basic needs a username, the token being the password: add it")
+	case p.Scheme == "http" && !loopback && !cleartext:
+		return errors.New("an http:// proxy would be sent the credential in the clear: use https://, or add cleartext: true if the network on the way to it may read it")
+	}
+	return a.check()
 }
 
 func parseProxyURL(s string) (UpstreamProxy, error) {
@@ -73,7 +94,7 @@ func parseProxyURL(s string) (UpstreamProxy, error) {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
 		return UpstreamProxy{}, errors.New("this is not the URL of a proxy: write http://HOST:PORT or https://HOST:PORT")
 	case u.User != nil:
-		return UpstreamProxy{}, errors.New("this holds a user name or password: a manifest holds no secret, remove it")
+		return UpstreamProxy{}, errors.New("this holds a user name or password, which no URL here takes: write http://HOST:PORT, and beside it auth: {username: NAME, token_ref: REF}, which says where the password is")
 	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return UpstreamProxy{}, fmt.Errorf("%q has a path, query or fragment: write %s://%s", clip(s), u.Scheme, u.Host)
 	case u.Port() == "":
