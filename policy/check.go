@@ -128,12 +128,8 @@ func (c *check) manifest(m *routes.Manifest) {
 	if m.Bottle.UserNamespaces {
 		c.leave(may.userNamespaces, "user_namespaces", "you may not use user_namespaces: remove it")
 	}
-	if m.UpstreamProxy == nil {
-		return
-	}
-	c.leave(may.upstreamProxy, "upstream_proxy", "you may not use upstream_proxy: remove it")
-	if f, ok := c.forbids(routes.Exact(m.UpstreamProxy.Authority.Host)); ok {
-		c.refuse(f.place, "%s may never be allowed, and upstream_proxy is there: remove it", f)
+	if m.UpstreamProxy != nil {
+		c.chain(m.UpstreamProxy)
 	}
 }
 
@@ -155,6 +151,12 @@ func (c *check) held(m *routes.Manifest, e *routes.Effective) {
 			if r.Auth != nil && r.Auth.Slot == slot.Name && !t.sends(r) {
 				c.refuse(t.place, "token_ref %q may go to %s alone, and the route to %s would send it elsewhere: remove the auth block", slot.Ref, list(t.hosts), target(r))
 			}
+		}
+		if slot.Name == routes.ProxySlot {
+			if !t.shown(m.UpstreamProxy) {
+				c.refuse(t.place, "token_ref %q may go to %s alone, over TLS that this host's own authorities vouch for, and upstream_proxy would show it to %s: remove upstream_proxy.auth", slot.Ref, list(t.hosts), m.UpstreamProxy)
+			}
+			continue
 		}
 		if !m.UpstreamCA.IsZero() || m.UpstreamProxy != nil {
 			c.refuse(t.place, "token_ref %q goes only over connections that this host's own authorities vouch for: remove upstream_ca and upstream_proxy", slot.Ref)

@@ -18,19 +18,26 @@ const DefaultPath = "/etc/bottled/policy.yaml"
 
 // Load reads the policy at path, which is absolute. The file, and every directory
 // on the way to it, must be root's and writable to nobody else; a symbolic or hard
-// link, and a file system that another machine serves, are refused as well. Its
-// error matches [os.ErrNotExist] where there is no such file.
+// link, and a file system that another machine serves, are refused as well. The same
+// holds for a file of certificates that it names. The error matches [os.ErrNotExist]
+// where there is no policy at path.
 func Load(path string) (*Policy, error) {
+	text, err := read(path)
+	if err != nil {
+		return nil, fmt.Errorf("policy %q: %w", path, err)
+	}
+	return parsePolicy(path, text, read)
+}
+
+// read returns what is in a file of the operator's, up to one byte more than any
+// parser here takes.
+func read(path string) ([]byte, error) {
 	f, err := open(path)
 	if err != nil {
-		return nil, fmt.Errorf("policy %q: %w", path, err)
+		return nil, err
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, strict.MaxYAML+1)) // one more, so that the parser sees it is too much
-	if err != nil {
-		return nil, fmt.Errorf("policy %q: %w", path, err)
-	}
-	return Parse(path, text)
+	return io.ReadAll(io.LimitReader(f, strict.MaxYAML+1))
 }
 
 // open walks to the file one name at a time, holding each directory it has judged,

@@ -20,6 +20,7 @@ type Policy struct {
 	limits   limits
 	tokens   map[string]token // by reference
 	store    secret.Store
+	chain    chain
 }
 
 // place is where a rule stands, for the message of a refusal.
@@ -80,13 +81,16 @@ func Default() *Policy {
 // Names of users and groups are looked up on this host, and must be there.
 //
 // It opens no file and fetches no token.
-func Parse(name string, data []byte) (*Policy, error) {
+func Parse(name string, data []byte) (*Policy, error) { return parsePolicy(name, data, nil) }
+
+// parsePolicy is [Parse] that opens the files which a policy names with read.
+func parsePolicy(name string, data []byte, read func(path string) ([]byte, error)) (*Policy, error) {
 	r := strict.New(name, "policy")
 	n := r.YAML(data)
 	if err := r.Err(); err != nil {
 		return nil, err
 	}
-	v := r.Object(n, "", "version", "launch", "hosts", "may", "approve", "limits", "tokens")
+	v := r.Object(n, "", "version", "launch", "hosts", "may", "upstream_proxy", "approve", "limits", "tokens")
 	r.Version(n, v)
 	p := &Policy{launch: who{everybody: true}}
 	if l := v["launch"]; l != nil {
@@ -104,6 +108,7 @@ func Parse(name string, data []byte) (*Policy, error) {
 	p.may = readMay(r, v["may"], name)
 	p.classes = classes(r, v["approve"], name)
 	p.limits = readLimits(r, v["limits"])
+	p.chain = readChain(r, v["upstream_proxy"], name, read)
 	p.tokens = tokens(r, v["tokens"], name, &p.store)
 	if err := r.Err(); err != nil {
 		return nil, err

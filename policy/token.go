@@ -97,6 +97,12 @@ func parseEndpoint(s string) (endpoint, error) {
 	return endpoint{a.Host, a.Port}, nil
 }
 
+// shown reports whether the token may be shown to a proxy that a manifest names: as to
+// any host, in TLS alone, and with nobody's word for who it is but this host's.
+func (t token) shown(p *routes.UpstreamProxy) bool {
+	return p != nil && p.Scheme == "https" && p.CA.IsZero() && slices.Contains(t.hosts, endpoint{p.Authority.Host, p.Authority.Port})
+}
+
 // sends reports whether every request that the route takes goes where the token may.
 func (t token) sends(r *routes.Route) bool {
 	h, ok := r.Host.Host()
