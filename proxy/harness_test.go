@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -213,6 +214,17 @@ func (w *world) at(port uint16, address string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ports[port] = address
+}
+
+// leads is where a port leads.
+func (w *world) leads(port string) string {
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		w.t.Errorf("port %q: %v", port, err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ports[uint16(n)]
 }
 
 // upstream starts an https server for names on port 443 of the world.

@@ -30,6 +30,7 @@ var (
 	reasonBlocked     = reason{"content-blocked", http.StatusForbidden, ""}
 	reasonAddress     = reason{"address-not-allowed", http.StatusForbidden, ""}
 	reasonChain       = reason{"upstream-proxy", http.StatusBadGateway, ""}
+	reasonChainAuth   = reason{"upstream-proxy-auth", http.StatusBadGateway, ""}
 	reasonResolve     = reason{"name-does-not-resolve", http.StatusBadGateway, "the upstream's name does not resolve"}
 	reasonConnect     = reason{"upstream-unreachable", http.StatusBadGateway, "no connection to the upstream"}
 	reasonCertificate = reason{"upstream-certificate", http.StatusBadGateway, ""}

@@ -136,7 +136,7 @@ func failure(err error) reason {
 	case errors.As(err, &refusal):
 		return reasonAddress.because(refusal.Error())
 	case errors.As(err, &chain):
-		return reasonChain.because(chain.Error())
+		return chainFailure(chain)
 	case errors.Is(err, gate.ErrResolve):
 		return reasonResolve
 	case errors.As(err, &cert):

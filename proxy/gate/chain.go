@@ -30,6 +30,9 @@ func (e *ChainError) Error() string { return fmt.Sprintf("upstream_proxy %s: %v"
 // Unwrap returns the cause.
 func (e *ChainError) Unwrap() error { return e.Err }
 
+// ErrSlow is the cause of a [ChainError] where the proxy takes too long.
+var ErrSlow = errors.New("it did not answer in time")
+
 // Through makes the Gate dial everything through c, from its next Dial on, and
 // never directly. Then names of upstreams are not resolved here: the mirror still
 // judges them, an address is judged as it is, and the proxy's own address may be
@@ -58,7 +61,10 @@ func (g *Gate) dialChain(ctx context.Context, t Target, self []netip.Addr) (net.
 		return nil, &Refusal{c.Host, err.Error()}
 	}
 	conn, err := race(ctx, g.dial, open)
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, fail(ErrSlow)
+	case err != nil:
 		return nil, fail(errors.New("no connection to it"))
 	}
 	tunnel, err := c.Tunnel(ctx, conn, net.JoinHostPort(t.Host, strconv.Itoa(int(t.Port))))
