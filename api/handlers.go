@@ -77,7 +77,7 @@ func (s *Server) inspect(q *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := Inspection{Bottle: wireBottle(d.Info), Manifest: string(d.Manifest), Kernel: d.Kernel}
+	i := Inspection{Bottle: wireBottle(d.Info), Manifest: string(d.Manifest), UpstreamProxy: wireChain(d.Chain), Kernel: d.Kernel}
 	if len(d.Allowlist) > 0 {
 		i.Allowlist = json.RawMessage(d.Allowlist)
 	}
@@ -177,6 +177,17 @@ func wireBottle(i bottle.Info) Bottle {
 		b.Exit = &e
 	}
 	return b
+}
+
+func wireChain(c *bottle.Chain) *UpstreamProxy {
+	if c == nil {
+		return nil
+	}
+	u := &UpstreamProxy{URL: c.URL, CA: c.CA, Scheme: c.Scheme, From: "manifest"}
+	if c.Operator {
+		u.From = "policy"
+	}
+	return u
 }
 
 func firstError(errs ...error) error {

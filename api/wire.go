@@ -92,9 +92,18 @@ type Exit struct {
 // Inspection is everything about a bottle: GET /v1/bottles/{id}.
 type Inspection struct {
 	Bottle
-	Manifest  string            `json:"manifest"`            // canonical, without secrets
-	Allowlist any               `json:"allowlist,omitempty"` // the live table as /allowlist shows it
-	Kernel    map[string]string `json:"kernel,omitempty"`    // text dumps of the namespace, ruleset, links as read back
+	Manifest      string            `json:"manifest"`                 // canonical, without secrets
+	UpstreamProxy *UpstreamProxy    `json:"upstream_proxy,omitempty"` // that every connection goes through
+	Allowlist     any               `json:"allowlist,omitempty"`      // the live table as /allowlist shows it
+	Kernel        map[string]string `json:"kernel,omitempty"`         // text dumps of the namespace, ruleset, links as read back
+}
+
+// UpstreamProxy is the proxy that a bottle goes through. It holds no secret.
+type UpstreamProxy struct {
+	URL    string `json:"url"`
+	CA     string `json:"ca,omitempty"`     // SHA-256 of the certificates that it brings, in hex
+	Scheme string `json:"scheme,omitempty"` // of the credential that it is shown ("Basic"); absent: none
+	From   string `json:"from"`             // "manifest", or "policy" where the operator says so for the host
 }
 
 // ExecRequest runs one more command in a bottle: POST /v1/bottles/{id}/exec.

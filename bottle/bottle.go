@@ -38,7 +38,7 @@ type bottle struct {
 
 	update sync.Mutex // one change of routes or tokens at a time
 
-	terms   map[string]term // of the operator's tokens that expire, by reference; mu guards it
+	terms   map[string]term // of the operator's tokens that expire, by slot; mu guards it
 	renewal chan struct{}   // says that terms changed; buffered
 }
 

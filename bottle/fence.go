@@ -31,7 +31,8 @@ func reach(t *routes.Effective, proxy string, resolvers []netip.AddrPort) (bpf.R
 	return r, nil
 }
 
-// reachProxy: the proxy may be at a private address, for who wrote the manifest named it.
+// reachProxy: the proxy may be at a private address, for who wrote the manifest or the
+// policy named it.
 // By what addresses a name is known is the resolver's to say, and only at the time.
 func reachProxy(proxy string, resolvers []netip.AddrPort) (bpf.Reach, error) {
 	a, err := routes.ParseAuthority(proxy, 0)
@@ -99,7 +100,7 @@ func (f *fence) ask(resolvers []netip.AddrPort) error {
 
 // fenceOf says what the bottle's enforcer needs for a table.
 func (b *bottle) fenceOf(t table) (bpf.Reach, error) {
-	return reach(t.effective, b.record.Proxy, b.m.resolvers.get())
+	return reach(t.effective, b.record.Chain.authority(), b.m.resolvers.get())
 }
 
 // openFence finds the fence of an adopted bottle, and checks that it holds the process

@@ -36,7 +36,7 @@ func TestReach(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", c.manifest, err)
 		}
-		got, err := reach(p.table.effective, p.record(root, "x", time.Now()).Proxy, dns)
+		got, err := reach(p.table.effective, p.record(root, "x", time.Now()).Chain.authority(), dns)
 		if err != nil || !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s: reaches %v, want %v, %v", c.manifest, got, c.want, err)
 		}

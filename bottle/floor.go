@@ -24,12 +24,27 @@ func (m *Manager) SetPolicy(p *policy.Policy) {
 
 func (m *Manager) policy() *policy.Policy { return m.floor.Load() }
 
-// admit holds a table to the operator's floor.
-func (m *Manager) admit(s policy.Subject, t table) error {
-	if err := m.policy().Check(s, t.manifest, t.effective); err != nil {
-		return fmt.Errorf("%w: %w", ErrForbidden, err)
+// admit holds a table to the operator's floor, and returns it with the proxy that the
+// operator has its bottle go through.
+func (m *Manager) admit(s policy.Subject, t table) (table, error) {
+	p := m.policy()
+	if err := p.Check(s, t.manifest, t.effective); err != nil {
+		return table{}, fmt.Errorf("%w: %w", ErrForbidden, err)
 	}
-	return nil
+	return t.through(p.Chain(s, t.manifest)), nil
+}
+
+// admit is [Manager.admit] for a bottle that runs, which the operator may have go
+// through another proxy by now, or through none.
+func (b *bottle) admit(s policy.Subject, t table) (table, error) {
+	t, err := b.m.admit(s, t)
+	if err != nil {
+		return table{}, err
+	}
+	if old := b.record.Chain; (old.Operator || t.chain.operator != nil) && old != t.chain.settled() {
+		return table{}, fmt.Errorf("%w: upstream_proxy in the policy of this host differs from when bottle %q was launched, and what runs keeps the proxy it has: launch it again", ErrConflict, b.record.Name)
+	}
+	return t, nil
 }
 
 // subject is whose table is in force. An operator who approves a proposal does not
@@ -50,28 +65,39 @@ type lent struct {
 	expires time.Time
 }
 
-// tokens are those that a table needs and that can be had: given by the caller, or
-// held by the operator for a subject who was admitted with the table.
+// tokens are those that a table needs and that can be had, by slot: given by the
+// caller, or held by the operator for a subject who was admitted with the table.
 //
 // Why the operator's token cannot be had is the operator's to know. The caller, who
 // has to be told something, might be who broke it.
 func (m *Manager) tokens(ctx context.Context, s policy.Subject, t table, given map[string]secret.Token) (map[string]lent, error) {
 	all := make(map[string]lent)
-	for _, ref := range t.refs() {
-		if !secret.IsHeld(ref) {
+	for _, slot := range t.slots {
+		ref := slot.Ref.String()
+		if slot.Ref.Kind == routes.TokenEnv {
 			if token, ok := given[ref]; ok && !token.IsZero() {
-				all[ref] = lent{token: token}
+				all[slot.Name] = lent{token: token}
 			}
 			continue
 		}
-		token, expires, err := m.policy().Token(ctx, s, ref, 0)
+		l, err := m.fetch(ctx, s, t, slot, 0)
 		if err != nil {
 			m.o.Log.Error("cannot fetch a token of the operator", "token_ref", ref, "for", s.UID, "error", err)
-			return nil, fmt.Errorf("%w: the token %q, which the operator holds, cannot be had now: the log of the daemon says why", ErrUnavailable, ref)
+			return nil, fmt.Errorf("%w: %s, which the operator holds, cannot be had now: the log of the daemon says why", ErrUnavailable, t.called(slot))
 		}
-		all[ref] = lent{token, expires}
+		all[slot.Name] = l
 	}
 	return all, nil
+}
+
+// fetch fetches a token that the operator holds.
+func (m *Manager) fetch(ctx context.Context, s policy.Subject, t table, slot routes.Slot, spare time.Duration) (l lent, err error) {
+	if t.operators(slot) {
+		l.token, l.expires, err = t.chain.operator.Token(ctx, spare)
+	} else {
+		l.token, l.expires, err = m.policy().Token(ctx, s, slot.Ref.String(), spare)
+	}
+	return l, err
 }
 
 // onlyOwn refuses a value for a token that the operator holds.
@@ -84,17 +110,13 @@ func onlyOwn(tokens map[string]secret.Token) error {
 	return nil
 }
 
-// bySlot arranges tokens as the enforcer knows them.
-func bySlot(slots []routes.Slot, tokens map[string]lent) (map[string]string, worker.Expiries) {
+// reveal is what the enforcer is given of tokens, by slot.
+func reveal(tokens map[string]lent) (map[string]string, worker.Expiries) {
 	values, expires := make(map[string]string), make(worker.Expiries)
-	for _, s := range slots {
-		l, ok := tokens[s.Ref.String()]
-		if !ok {
-			continue
-		}
-		values[s.Name] = l.token.Reveal()
+	for slot, l := range tokens {
+		values[slot] = l.token.Reveal()
 		if !l.expires.IsZero() {
-			expires[s.Name] = l.expires
+			expires[slot] = l.expires
 		}
 	}
 	return values, expires

@@ -31,6 +31,7 @@ func authorityPEM(t *testing.T) []byte {
 // own authorities vouch for: a token that the operator holds goes nowhere else.
 type outside struct {
 	dir       string // of the operator's tokens
+	authority *upstreamtest.Authority
 	api, evil *upstreamtest.Server
 	names     *upstreamtest.NameServer
 	log       journal // of the daemon, at its most talkative
@@ -71,11 +72,11 @@ func newOutside(t *testing.T) *outside {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	w := &outside{dir: dir}
 	authority, err := upstreamtest.NewAuthority()
 	if err != nil {
 		t.Fatal(err)
 	}
+	w := &outside{dir: dir, authority: authority}
 	if err := os.WriteFile(hostRoots(os.Getpid()), authority.PEM(), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ func (m *Manager) Inspect(ctx context.Context, c Caller, ref string) (Details, e
 	if err != nil {
 		return Details{}, err
 	}
-	d := Details{Info: b.Info(), Manifest: b.manifest()}
+	d := Details{Info: b.Info(), Manifest: b.manifest(), Chain: b.record.Chain.shown()}
 	if b.running() != nil {
 		return d, nil
 	}

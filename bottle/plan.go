@@ -11,7 +11,6 @@ import (
 	"bottled/proposal"
 	"bottled/routes"
 	"bottled/secret"
-	"bottled/worker"
 )
 
 // Plan is what a bottle will be: worked out from what was asked, without touching
@@ -32,7 +31,6 @@ type Plan struct {
 	settings   routes.Settings
 	table      table
 	upstreamCA []byte // PEM
-	upstream   *worker.Upstream
 }
 
 // Prepare works out the plan. Whatever is wrong with the request is found here,
@@ -69,6 +67,7 @@ type table struct {
 	rendered  []byte // routes file
 	count     int    // of routes
 	slots     []routes.Slot
+	chain     chain
 }
 
 // refs are the token references, in the order of their slots.
@@ -99,7 +98,10 @@ func readTable(name string, text []byte, granted ...proposal.Proposal) (table, e
 	if err != nil {
 		return table{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	return table{manifest: m, effective: effective, rendered: rendered, count: len(effective.Routes), slots: effective.Slots}, nil
+	return table{
+		manifest: m, effective: effective, rendered: rendered, count: len(effective.Routes), slots: effective.Slots,
+		chain: chain{proxy: m.UpstreamProxy},
+	}, nil
 }
 
 // contents returns the certificates that a manifest gives, or names the file of.
@@ -123,15 +125,6 @@ func contents(p routes.PEM, files map[string][]byte) ([]byte, error) {
 	return []byte(read.Inline), nil
 }
 
-// upstream is the proxy that a manifest chains to, as the enforcer takes it.
-func upstream(m *routes.UpstreamProxy, files map[string][]byte) (*worker.Upstream, error) {
-	if m == nil {
-		return nil, nil
-	}
-	ca, err := contents(m.CA, files)
-	return &worker.Upstream{TLS: m.Scheme == "https", Authority: m.Authority.String(), CA: ca}, err
-}
-
 func (p *Plan) readManifest(o CreateOptions) error {
 	t, err := readTable(o.ManifestName, o.Manifest)
 	if err != nil {
@@ -140,8 +133,8 @@ func (p *Plan) readManifest(o CreateOptions) error {
 	if p.upstreamCA, err = contents(t.manifest.UpstreamCA, o.Files); err != nil {
 		return fmt.Errorf("%w: upstream_ca: %w", ErrInvalid, err)
 	}
-	if p.upstream, err = upstream(t.manifest.UpstreamProxy, o.Files); err != nil {
-		return fmt.Errorf("%w: upstream_proxy.ca: %w", ErrInvalid, err)
+	if err := t.chain.read(o.Files); err != nil {
+		return err
 	}
 	p.settings, p.table = t.manifest.Bottle, t
 	p.settings.Env = maps.Clone(p.settings.Env)
@@ -195,9 +188,7 @@ func (p *Plan) record(c Caller, id string, created time.Time) record {
 		Version: recordVersion, ID: id, Name: p.name, Owner: c.UID, User: p.identity, Home: p.home,
 		Command: p.command, Dir: p.dir, Env: p.env, Terminal: p.terminal, Attached: p.attached, Created: created,
 		Manifest: p.manifest, Generation: 1, UserNamespaces: p.settings.UserNamespaces, UpstreamCA: digest(p.upstreamCA),
-	}
-	if p.upstream != nil {
-		r.Proxy = p.upstream.Authority
+		Chain: p.table.chain.settled(),
 	}
 	r.inForce(c.subject(), p.table)
 	return r

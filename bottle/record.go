@@ -12,6 +12,7 @@ import (
 
 	"bottled/policy"
 	"bottled/proposal"
+	"bottled/routes"
 )
 
 // recordVersion is the version of the state on disk. A daemon that finds another
@@ -36,10 +37,10 @@ type record struct {
 	Manifest       []byte              `json:"manifest"`
 	Granted        []proposal.Proposal `json:"granted,omitempty"` // since that manifest was put in force
 	Generation     uint64              `json:"generation"`
-	Slots          []string            `json:"slots"`                 // token_ref of each token slot, in order
+	Slots          []string            `json:"slots"`                 // token_ref of each token slot of a route, in order
 	Subject        *subject            `json:"subject"`               // who put them in force
 	UpstreamCA     string              `json:"upstream_ca,omitempty"` // digest of the certificates
-	Proxy          string              `json:"proxy,omitempty"`       // host:port that all is chained to
+	Chain          chained             `json:"chain,omitzero"`        // the proxy that it goes through
 	Routes         int                 `json:"routes"`
 	CgroupID       uint64              `json:"cgroup_id"` // of the group its processes are in
 	NetNS          uint64              `json:"netns"`     // inode
@@ -56,7 +57,24 @@ type subject struct {
 
 // inForce notes a table and whose it is.
 func (r *record) inForce(s policy.Subject, t table) {
-	r.Slots, r.Routes, r.Subject = t.refs(), t.count, &subject{s.UID, s.Groups}
+	r.Slots, r.Routes, r.Subject = nil, t.count, &subject{s.UID, s.Groups}
+	for _, slot := range t.slots {
+		if slot.Name != routes.ProxySlot {
+			r.Slots = append(r.Slots, slot.Ref.String())
+		}
+	}
+}
+
+// refs are the token references in force, by slot.
+func (r *record) refs() map[string]string {
+	refs := make(map[string]string)
+	for i, ref := range r.Slots {
+		refs[slotName(i)] = ref
+	}
+	if r.Chain.TokenRef != "" {
+		refs[routes.ProxySlot] = r.Chain.TokenRef
+	}
+	return refs
 }
 
 // digest names a text without holding it; "" is none.

@@ -50,18 +50,19 @@ const (
 )
 
 // setTerms says which tokens of the table in force are to be renewed: of those that
-// are given the ones that expire, of those that are kept the ones that did.
-func (b *bottle) setTerms(t table, given map[string]lent) {
+// are given the ones that expire, of those that are kept the ones that did in the slot
+// that they had.
+func (b *bottle) setTerms(t table, given map[string]lent, keep map[string]string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	terms := make(map[string]term)
-	for _, ref := range t.refs() {
-		if l, ok := given[ref]; !ok {
-			if kept, ok := b.terms[ref]; ok {
-				terms[ref] = kept
+	for _, s := range t.slots {
+		if l, ok := given[s.Name]; !ok {
+			if kept, ok := b.terms[keep[s.Name]]; ok {
+				terms[s.Name] = kept
 			}
 		} else if !l.expires.IsZero() {
-			terms[ref] = newTerm(l.expires)
+			terms[s.Name] = newTerm(l.expires)
 		}
 	}
 	b.terms = terms
@@ -73,9 +74,9 @@ func (b *bottle) resumeTerms() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.terms = make(map[string]term)
-	for _, ref := range b.record.Slots {
+	for slot, ref := range b.record.refs() {
 		if r, err := routes.ParseTokenRef(ref); err == nil && r.Kind == routes.TokenCommand {
-			b.terms[ref] = term{due: time.Now()}
+			b.terms[slot] = term{due: time.Now()}
 		}
 	}
 	b.wakeRenewal()
@@ -98,9 +99,9 @@ func (b *bottle) renew() {
 	}()
 	for ctx.Err() == nil {
 		wait := longestSleep
-		if ref, t, ok := b.nextTerm(); ok {
+		if slot, t, ok := b.nextTerm(); ok {
 			if wait = min(time.Until(t.due), longestSleep); wait <= 0 {
-				b.tryRenewal(ctx, ref, t)
+				b.tryRenewal(ctx, slot, t)
 				continue
 			}
 		}
@@ -112,35 +113,35 @@ func (b *bottle) renew() {
 	}
 }
 
-// nextTerm returns the token that is due first.
+// nextTerm returns the slot of the token that is due first.
 func (b *bottle) nextTerm() (first string, found term, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for ref, t := range b.terms {
+	for slot, t := range b.terms {
 		if !ok || t.due.Before(found.due) {
-			first, found, ok = ref, t, true
+			first, found, ok = slot, t, true
 		}
 	}
 	return first, found, ok
 }
 
 // tryRenewal renews one token, or says when to try again.
-func (b *bottle) tryRenewal(ctx context.Context, ref string, old term) {
+func (b *bottle) tryRenewal(ctx context.Context, slot string, old term) {
 	bounded, cancel := context.WithTimeout(ctx, renewTimeout)
 	defer cancel()
-	err := b.renewToken(bounded, ref, old)
+	err := b.renewToken(bounded, slot, old)
 	if ctx.Err() != nil {
 		return // the bottle ended meanwhile
 	}
 	reason, verdict := "token-renewed", audit.Allow
 	if err != nil {
 		b.mu.Lock()
-		if b.terms[ref] == old { // and not of another table by now
-			b.terms[ref] = old.again()
+		if b.terms[slot] == old { // and not of another table by now
+			b.terms[slot] = old.again()
 		}
 		b.mu.Unlock()
 		b.m.o.Log.Error("cannot renew a token of the operator: requests that need it are refused once it ends",
-			"bottle", b.record.ID, "token_ref", ref, "expires", old.expires, "error", err)
+			"bottle", b.record.ID, "token_ref", b.slotRefs()[slot], "expires", old.expires, "error", err)
 		reason, verdict = "token-not-renewed", audit.Deny
 	}
 	i := b.Info()
@@ -150,56 +151,59 @@ func (b *bottle) tryRenewal(ctx context.Context, ref string, old term) {
 	})
 }
 
-func (b *bottle) renewToken(ctx context.Context, ref string, old term) error {
-	s, err := b.stillAdmitted()
+func (b *bottle) renewToken(ctx context.Context, slot string, old term) error {
+	before := b.Info().Generation
+	s, t, err := b.stillAdmitted()
 	if err != nil {
 		return err
 	}
-	token, expires, err := b.m.policy().Token(ctx, s, ref, old.spare)
+	i := slices.IndexFunc(t.slots, func(s routes.Slot) bool { return s.Name == slot })
+	if i < 0 {
+		return errors.New("the table in force has no such slot any more")
+	}
+	l, err := b.m.fetch(ctx, s, t, t.slots[i], old.spare)
 	if err != nil {
 		return err
 	}
-	if !expires.IsZero() && !expires.After(old.expires) {
+	if !l.expires.IsZero() && !l.expires.After(old.expires) {
 		return errors.New("its source gave one that ends no later")
 	}
 
 	b.update.Lock()
 	defer b.update.Unlock()
 	b.mu.Lock()
-	current, generation, slot := b.terms[ref], b.record.Generation, slices.Index(b.record.Slots, ref)
+	current, generation := b.terms[slot], b.record.Generation
 	b.mu.Unlock()
-	if current != old || slot < 0 {
+	if current != old || generation != before {
 		return nil // another table came meanwhile, with its own tokens
 	}
-	fresh := worker.Renewal{Generation: generation, Tokens: map[string]string{slotName(slot): token.Reveal()}}
-	if !expires.IsZero() {
-		fresh.Expires = worker.Expiries{slotName(slot): expires}
-	}
+	fresh := worker.Renewal{Generation: generation}
+	fresh.Tokens, fresh.Expires = reveal(map[string]lent{slot: l})
 	if err := b.worker.Renew(ctx, fresh); err != nil {
 		return err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if expires.IsZero() {
-		delete(b.terms, ref)
+	if l.expires.IsZero() {
+		delete(b.terms, slot)
 	} else {
-		b.terms[ref] = newTerm(expires)
+		b.terms[slot] = newTerm(l.expires)
 	}
 	return nil
 }
 
 // stillAdmitted holds the table in force to the floor in force, for whose it is.
-func (b *bottle) stillAdmitted() (policy.Subject, error) {
+func (b *bottle) stillAdmitted() (policy.Subject, table, error) {
 	s, err := b.subject()
 	if err != nil {
-		return s, err
+		return s, table{}, err
 	}
 	t, err := readTable("the manifest in force", b.manifest(), b.grants()...)
 	if err != nil {
-		return s, err
+		return s, table{}, err
 	}
-	if err := b.m.admit(s, t); err != nil {
-		return s, fmt.Errorf("the policy no longer admits the table: %w", err)
+	if t, err = b.admit(s, t); err != nil {
+		return s, table{}, fmt.Errorf("the policy no longer admits the table: %w", err)
 	}
-	return s, nil
+	return s, t, nil
 }

@@ -27,7 +27,7 @@ func (m *Manager) Create(ctx context.Context, c Caller, o CreateOptions) (Info, 
 	if err != nil {
 		return Info{}, err
 	}
-	if err := m.admit(c.subject(), plan.table); err != nil {
+	if plan.table, err = m.admit(c.subject(), plan.table); err != nil {
 		return Info{}, err
 	}
 	if err := plan.complete(o.Tokens); err != nil {
@@ -51,7 +51,7 @@ func (m *Manager) Create(ctx context.Context, c Caller, o CreateOptions) (Info, 
 		})
 		return Info{}, fmt.Errorf("bottle %q: %w", b.record.Name, err)
 	}
-	b.setTerms(plan.table, s.tokens)
+	b.setTerms(plan.table, s.tokens, nil)
 	if s.record.Attached {
 		b.lease = newLease(func() { _ = b.stop(context.Background(), 0, "its client went away") })
 	}
@@ -253,7 +253,7 @@ func (s *start) handOver() error {
 	}
 	flows := os.NewFile(uintptr(fd), "flows")
 	defer flows.Close()
-	tokens, expires := bySlot(s.plan.table.slots, s.tokens)
+	tokens, expires := reveal(s.tokens)
 	return s.b.worker.HandOver(worker.Handoff{
 		Bottle:     s.record.ID,
 		Owner:      strconv.FormatUint(uint64(s.record.Owner), 10),
@@ -265,7 +265,7 @@ func (s *start) handOver() error {
 		DLP:        s.plan.table.manifest.DLP,
 		DLPKey:     dlpKeyOf(s.m.dlpKey, s.record.Owner),
 		UpstreamCA: s.plan.upstreamCA,
-		Upstream:   s.plan.upstream,
+		Upstream:   s.plan.table.chain.handoff(),
 		Resolver:   s.m.o.Resolver,
 		Own:        s.net.Addresses(),
 	}, map[string][]*os.File{

@@ -115,8 +115,17 @@ type Info struct {
 type Details struct {
 	Info
 	Manifest  []byte
+	Chain     *Chain // nil: connections go direct
 	Allowlist []byte // JSON
 	Kernel    map[string]string
+}
+
+// Chain is what may be told about the proxy that a bottle goes through.
+type Chain struct {
+	URL      string
+	CA       string // SHA-256 of the certificates that it brings, in hex; "" is none
+	Scheme   string // of its credential; "" is none
+	Operator bool   // the policy says so, and not the manifest
 }
 
 // Kinds of refusal; errors.Is tells them apart, the text speaks to the person.

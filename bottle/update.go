@@ -2,7 +2,6 @@ package bottle
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -38,10 +37,16 @@ func (m *Manager) UpdateRoutes(ctx context.Context, c Caller, ref, name string, 
 	if err != nil {
 		return 0, 0, fmt.Errorf("%w: upstream_ca: %w", ErrInvalid, err)
 	}
-	if err := b.sameBottle(t.manifest, ca); err != nil {
+	if err := t.chain.read(files); err != nil {
 		return 0, 0, err
 	}
-	if err := errors.Join(m.admit(c.subject(), t), onlyOwn(tokens)); err != nil {
+	if err := b.sameBottle(t, ca); err != nil {
+		return 0, 0, err
+	}
+	if t, err = b.admit(c.subject(), t); err != nil {
+		return 0, 0, err
+	}
+	if err := onlyOwn(tokens); err != nil {
 		return 0, 0, err
 	}
 	given, err := m.tokens(ctx, c.subject(), t, tokens)
@@ -56,13 +61,13 @@ func (m *Manager) UpdateRoutes(ctx context.Context, c Caller, ref, name string, 
 // made of, and whose it is. What the operator does not allow them is refused. The
 // caller holds b.update.
 func (m *Manager) replace(ctx context.Context, c Caller, s policy.Subject, b *bottle, manifest []byte, t table, granted []proposal.Proposal, given map[string]lent) (uint64, error) {
-	if err := m.admit(s, t); err != nil {
+	t, err := b.admit(s, t)
+	if err != nil {
 		return 0, err
 	}
 	next := b.Info().Generation + 1
 	u := worker.Update{Generation: next, Routes: t.rendered}
-	u.Tokens, u.Expires = bySlot(t.slots, given)
-	var err error
+	u.Tokens, u.Expires = reveal(given)
 	if u.Keep, err = b.keep(t, given); err != nil {
 		return 0, err
 	}
@@ -76,7 +81,7 @@ func (m *Manager) replace(ctx context.Context, c Caller, s policy.Subject, b *bo
 		return 0, fmt.Errorf("bottle %q: %w", b.record.Name, err)
 	}
 	b.adoptTable(s, next, manifest, t, granted)
-	b.setTerms(t, given)
+	b.setTerms(t, given, u.Keep)
 	m.o.Log.Info("routes updated", "bottle", b.record.ID, "name", b.record.Name, "generation", next, "by", c.UID)
 	m.o.Audit.Record(audit.Event{
 		Time: now(), Kind: audit.Control, Bottle: b.record.ID, Owner: strconv.FormatUint(uint64(b.record.Owner), 10),
@@ -105,10 +110,14 @@ func (b *bottle) swap(ctx context.Context, t table, u worker.Update) error {
 }
 
 // sameBottle refuses a manifest that changes what only a launch can.
-func (b *bottle) sameBottle(m *routes.Manifest, upstreamCA []byte) error {
+func (b *bottle) sameBottle(t table, upstreamCA []byte) error {
 	old, err := routes.ParseManifest("the manifest in force", b.manifest())
 	if err != nil {
 		return fmt.Errorf("bottle %q: %w", b.record.Name, err)
+	}
+	m, chain := t.manifest, b.record.Chain
+	if chain.Operator {
+		chain = chained{} // the manifest named none
 	}
 	for _, k := range []struct {
 		key      string
@@ -116,7 +125,7 @@ func (b *bottle) sameBottle(m *routes.Manifest, upstreamCA []byte) error {
 	}{
 		{"bottle", settled(old.Bottle), settled(m.Bottle)},
 		{"upstream_ca", b.record.UpstreamCA, digest(upstreamCA)},
-		{"upstream_proxy", old.UpstreamProxy, m.UpstreamProxy},
+		{"upstream_proxy", chain, t.chain.settled()},
 		{"dlp", old.DLP, m.DLP},
 	} {
 		if !reflect.DeepEqual(k.old, k.new) {
@@ -134,19 +143,26 @@ func settled(s routes.Settings) []any {
 // keep says which slots of a new table have a token of the old one: those whose
 // token_ref had one, where none is given.
 func (b *bottle) keep(t table, given map[string]lent) (map[string]string, error) {
-	before := make(map[string]string)
-	for i, ref := range b.slotRefs() {
-		before[ref] = slotName(i)
+	routed, proxied := make(map[string]string), make(map[string]string)
+	for slot, ref := range b.slotRefs() {
+		if slot == routes.ProxySlot {
+			proxied[ref] = slot
+		} else {
+			routed[ref] = slot
+		}
 	}
 	keep := make(map[string]string)
 	for _, s := range t.slots {
-		ref := s.Ref.String()
-		if _, ok := given[ref]; ok {
+		if _, ok := given[s.Name]; ok {
 			continue
 		}
-		old, ok := before[ref]
+		before := routed
+		if s.Name == routes.ProxySlot {
+			before = proxied
+		}
+		old, ok := before[s.Ref.String()]
 		if !ok {
-			return nil, fmt.Errorf("%w: token_ref %q has no value: set the variable and update again, or remove the auth block", ErrInvalid, ref)
+			return nil, fmt.Errorf("%w: token_ref %q has no value: set the variable and update again, or remove the auth block", ErrInvalid, s.Ref)
 		}
 		keep[s.Name] = old
 	}
@@ -156,10 +172,11 @@ func (b *bottle) keep(t table, given map[string]lent) (map[string]string, error)
 // slotName is how the enforcer knows the n-th token.
 func slotName(n int) string { return "EGRESS_PROXY_TOKEN_" + strconv.Itoa(n) }
 
-func (b *bottle) slotRefs() []string {
+// slotRefs are the token references in force, by slot.
+func (b *bottle) slotRefs() map[string]string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.record.Slots
+	return b.record.refs()
 }
 
 // adoptTable writes down what is in force now. A record that cannot be written

@@ -74,6 +74,9 @@ func (a *App) printInspection(i api.Inspection) error {
 		{"init", strconv.Itoa(i.PID)}, {"enforcer", strconv.Itoa(i.WorkerPID)},
 		{"cgroup", i.Cgroup}, {"network", fmt.Sprintf("net:[%d]", i.NetNS)},
 	}
+	if u := i.UpstreamProxy; u != nil {
+		rows = append(rows, []string{"through", throughProxy(*u)})
+	}
 	for _, r := range rows {
 		if _, err := fmt.Fprintf(a.Stdout, "%-10s %s\n", r[0], r[1]); err != nil {
 			return err
@@ -84,6 +87,18 @@ func (a *App) printInspection(i api.Inspection) error {
 		fmt.Fprintf(a.Stdout, "\n%s\n%s", a.bold(name), indent(i.Kernel[name]))
 	}
 	return nil
+}
+
+// throughProxy says which proxy a bottle goes through, who says so, and what it is shown.
+func throughProxy(u api.UpstreamProxy) string {
+	text := fmt.Sprintf("%s, as the %s says", u.URL, u.From)
+	if u.Scheme != "" {
+		text += ", with a credential (" + u.Scheme + ")"
+	}
+	if u.CA != "" {
+		text += ", with an authority of its own"
+	}
+	return text
 }
 
 // stateOf is the state, with the status of a bottle that has ended.

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -25,6 +26,7 @@ type enforcer struct {
 	events     *events
 	supervisor *supervisor
 	screen     *screen.Screen
+	upstream   *Upstream // nil: connections go direct
 
 	updating sync.Mutex // one update at a time
 	live     atomic.Pointer[live]
@@ -55,15 +57,15 @@ func newEnforcer(h Handoff, s *sockets, roots *x509.CertPool) (*enforcer, error)
 	if err != nil {
 		return nil, fmt.Errorf("worker: %w", err)
 	}
-	upstream, err := h.Upstream.configure(roots)
-	if err != nil {
+	e := &enforcer{events: newEvents(), screen: screen.New(h.DLP, dlp.Limits{}, h.DLPKey), upstream: h.Upstream}
+	upstream, err := h.Upstream.configure(roots, e.proxyToken)
+	if err = errors.Join(err, h.Upstream.complete(held)); err != nil {
 		return nil, fmt.Errorf("worker: %w", err)
 	}
 	processes, err := newProcesses(s)
 	if err != nil {
 		return nil, fmt.Errorf("worker: %w", err)
 	}
-	e := &enforcer{events: newEvents(), screen: screen.New(h.DLP, dlp.Limits{}, h.DLPKey)}
 	e.use(&live{table: table, tokens: held})
 	e.supervisor = newSupervisor(e)
 	names := dns.NewPool()
@@ -109,6 +111,11 @@ func (e *enforcer) credential(generation uint64, slot string) (secret.Token, boo
 	return secret.Token{}, false
 }
 
+// proxyToken returns the credential for the upstream proxy, which no table has a say in.
+func (e *enforcer) proxyToken() (secret.Token, bool) {
+	return e.live.Load().tokens.get(routes.ProxySlot, time.Now())
+}
+
 // update puts another table in force. A slot of it whose token is not given keeps
 // the one it names in the old table; a slot with neither is an error.
 func (e *enforcer) update(u Update) error {
@@ -135,6 +142,9 @@ func (e *enforcer) update(u Update) error {
 			return fmt.Errorf("token slot %q: no value was given, and none is held", slot)
 		}
 		held.bySlot[slot] = t
+	}
+	if err := e.upstream.complete(held); err != nil {
+		return err
 	}
 	// Requests that the old table judged still ask for its slots while the new one's
 	// begin, so for a while there are both.

@@ -7,6 +7,7 @@ import (
 
 	"bottled/proxy"
 	"bottled/routes"
+	"bottled/secret"
 )
 
 // Upstream is the upstream_proxy of a bottle.
@@ -14,11 +15,16 @@ type Upstream struct {
 	TLS       bool   `json:"tls,omitempty"` // it is an https:// proxy
 	Authority string `json:"authority"`     // host:port
 	CA        []byte `json:"ca,omitempty"`  // PEM, trusted on the way through it and for itself
+	// Scheme and Username are how the token of [routes.ProxySlot] is shown to it; no
+	// Scheme is not at all.
+	Scheme   string `json:"scheme,omitempty"`
+	Username string `json:"username,omitempty"`
 }
 
 // configure returns the proxy with what it is verified by, and adds its authority
-// to roots, which verify upstreams: there are none but through it.
-func (u *Upstream) configure(roots *x509.CertPool) (*proxy.Upstream, error) {
+// to roots, which verify upstreams: there are none but through it. token is asked for
+// its credential at each dial.
+func (u *Upstream) configure(roots *x509.CertPool, token func() (secret.Token, bool)) (*proxy.Upstream, error) {
 	if u == nil {
 		return nil, nil
 	}
@@ -33,5 +39,20 @@ func (u *Upstream) configure(roots *x509.CertPool) (*proxy.Upstream, error) {
 	if len(u.CA) > 0 && !(own.AppendCertsFromPEM(u.CA) && roots.AppendCertsFromPEM(u.CA)) {
 		return nil, errors.New("upstream_proxy: ca holds no certificate in PEM form")
 	}
-	return &proxy.Upstream{TLS: u.TLS, Authority: authority, Roots: own}, nil
+	p := &proxy.Upstream{TLS: u.TLS, Authority: authority, Roots: own}
+	if u.Scheme != "" {
+		p.Auth, p.Token = &routes.Auth{Scheme: u.Scheme, Username: u.Username, Slot: routes.ProxySlot}, token
+	}
+	return p, nil
+}
+
+// complete refuses tokens without that of the proxy: every dial would fail.
+func (u *Upstream) complete(t tokens) error {
+	if u == nil || u.Scheme == "" {
+		return nil
+	}
+	if _, ok := t.bySlot[routes.ProxySlot]; !ok {
+		return errors.New("upstream_proxy: no value was given for its credential")
+	}
+	return nil
 }
