@@ -9,11 +9,12 @@
 //	defer scan.Close()
 //	path = scan.Field(dlp.Path, "", path)
 //	for name, value := range header { … scan.Field(dlp.Header, name, value) }
-//	body = dlp.NewGate(scan, body, dlp.BodyOptions{Type: contentType, Encoding: contentEncoding})
+//	body = scan.Outgoing(body, dlp.BodyOptions{Type: contentType, Encoding: contentEncoding})
 //	if err := scan.Err(); err != nil { refuse, with err.Error() for the agent }
 //
 // The [Gate] releases a byte only when nothing that is decided later can still
-// need it, so that an upstream never holds a whole secret. Frames of a WebSocket go
+// need it, so that an upstream never holds a whole secret. A [Redactor] overwrites what
+// is found, where that can be done; [Scan.Outgoing] chooses. Frames of a WebSocket go
 // through [Scan.Messages].
 //
 // # What is looked for

@@ -24,6 +24,7 @@ type Engine struct {
 	bones    *automaton.Automaton // skeletons of secrets; nil without secrets
 	boneAt   []string             // the skeletons
 	owner    []int                // their rules
+	redacts  bool                 // some rule is in mode Redact
 	generic  bool                 // payment cards and IBANs are looked for
 	card     int                  // their rules
 	iban     int
@@ -64,6 +65,7 @@ func New(o Options) (*Engine, error) {
 			return nil, err
 		}
 	}
+	e.redacts = slices.ContainsFunc(e.rules, func(r *rule) bool { return r.mode == Redact })
 	return e, nil
 }
 

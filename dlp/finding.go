@@ -46,7 +46,7 @@ const (
 	Default Mode = iota // block for high confidence, warn for generic
 	Off                 // the rule is not looked for
 	Warn                // the request passes, the finding is recorded
-	Redact              // the match is overwritten; where it cannot be, because it was encoded, block
+	Redact              // the match is overwritten, by a Redactor also where it is encoded; where it cannot be, block
 	Block               // the request is refused
 )
 

@@ -32,12 +32,8 @@ func (s *Scan) found(v *view, r *rule, match []byte, from int64, confirmed bool)
 	if n := s.swallowed(v, r, match); n > 0 {
 		return n
 	}
-	if f.Mode == Redact {
-		if v.plain() {
-			s.spans = append(s.spans, span{from, from + int64(len(match))})
-		} else {
-			f.Mode = Block
-		}
+	if f.Mode == Redact && !s.mayRedact(v, r, from, len(match)) {
+		f.Mode = Block
 	}
 	known := slices.ContainsFunc(s.findings, func(o Finding) bool {
 		return o.Rule == f.Rule && o.Fingerprint == f.Fingerprint && o.Mode >= f.Mode

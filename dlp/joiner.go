@@ -14,6 +14,7 @@ type joiner struct {
 	view  *view
 	dirty bool
 	spare piece
+	kept  []byte // what was joined before the body, if that may be judged again
 }
 
 // piece is a value on its way to a joiner.
@@ -64,16 +65,31 @@ func (j *joiner) take(p *piece) {
 	if len(p.head) == 0 && len(p.tail) == 0 || j.s.err != nil {
 		return
 	}
+	j.write(p.head)
+	if p.ended || p.long {
+		j.write([]byte{'\n'})
+		j.write(p.tail)
+	}
+}
+
+func (j *joiner) write(b []byte) {
 	if j.view == nil {
 		j.view = j.s.view(Joined, "", 0, "")
 		j.view.joined = true
 	}
-	j.view.write(p.head)
-	if p.ended || p.long {
-		j.view.write([]byte{'\n'})
-		j.view.write(p.tail)
+	if j.s.e.redacts && j.s.fed == 0 {
+		j.kept = append(j.kept, b...)
 	}
+	j.view.write(b)
 	j.dirty = true
+}
+
+// rewind forgets what was joined since the body began.
+func (j *joiner) rewind() {
+	j.close()
+	if len(j.kept) > 0 {
+		j.write(j.kept)
+	}
 }
 
 // add joins a value that is there in one piece.

@@ -82,7 +82,7 @@ type Limits struct {
 	Work     int64 // units of work for each byte fed, beyond the first 64 Mi; 0: 200. One unit is about a nanosecond
 	Streams  int   // compressed streams open at a time; 0: 16
 	Hold     int   // bytes a Gate keeps back while the body goes on; 0: 64 KiB
-	Held     int   // bytes a Gate keeps back at most; 0: 1 MiB
+	Held     int   // bytes a Gate or Redactor keeps back at most; 0: 1 MiB
 	Findings int   // findings kept; 0: 32
 }
 

@@ -13,17 +13,19 @@ type Scan struct {
 	values joiner // values in the order of the document
 	keys   joiner // keys of JSON objects, likewise
 
-	fed      int64 // bytes given to bodies and messages
-	mark     int64 // fed, before the piece in hand
-	work     int64
-	inflated int64
-	open     []*stream // compressed streams that go on
-	findings []Finding
-	spans    []span    // to overwrite, of the part in hand
-	passed   []excused // matches that are exempt
-	err      error     // the first Refusal or BlockedError
-	closed   bool
-	messages [2]*view
+	fed       int64 // bytes given to bodies and messages
+	mark      int64 // fed, before the piece in hand
+	work      int64
+	inflated  int64
+	open      []*stream // compressed streams that go on
+	findings  []Finding
+	spans     []span // to overwrite, of the part in hand
+	hidden    bool   // something is in it that spans do not reach
+	redaction redaction
+	passed    []excused // matches that are exempt
+	err       error     // the first Refusal or BlockedError
+	closed    bool
+	messages  [2]*view
 }
 
 // span is a match in a part, in bytes from its start.
@@ -63,30 +65,9 @@ func (s *Scan) Field(kind Kind, name, value string) string {
 		text = name + ": " + value
 		skip = len(text) - len(value)
 	}
-	s.spans = s.spans[:0]
-	s.part(kind, name, text)
-	clean := s.overwritten(text, skip)
+	clean := s.redactField(kind, name, text, skip)[skip:]
 	s.join(kind, name, clean) // what leaves, so that a match is not found again
 	return clean
-}
-
-// overwritten returns text from skip on with asterisks where a rule in mode Redact
-// matched. A match that reaches before skip is refused: a header cannot be renamed.
-func (s *Scan) overwritten(text string, skip int) string {
-	if len(s.spans) == 0 {
-		return text[skip:]
-	}
-	clean := []byte(text)
-	for _, p := range s.spans {
-		for i := p.from; i < p.to; i++ {
-			clean[i] = '*'
-		}
-	}
-	if string(clean[:skip]) != text[:skip] {
-		s.block(s.findings[len(s.findings)-1])
-		return text[skip:]
-	}
-	return string(clean[skip:])
 }
 
 func (s *Scan) part(kind Kind, name, text string) {

@@ -1,10 +1,6 @@
 package dlp
 
-import (
-	"bytes"
-	"mime"
-	"strings"
-)
+import "bytes"
 
 // splitter finds the values in a body of some syntax and hands them to the scan's
 // joiners. It does not validate: what a parser would refuse is split as well as can
@@ -14,20 +10,14 @@ type splitter interface {
 	close()
 }
 
-// splitterFor chooses by the declared type, and by the first bytes where that says
-// nothing: a type can be lied about, to us as well as to the upstream.
+// splitterFor returns nil where a body has no values.
 func splitterFor(s *Scan, contentType string, first []byte) splitter {
-	kind, params, err := mime.ParseMediaType(contentType)
-	if err != nil {
-		kind, _, _ = strings.Cut(strings.ToLower(contentType), ";")
-	}
-	first = bytes.TrimLeft(first, "\xef\xbb\xbf \t\r\n")
-	switch {
-	case strings.HasPrefix(kind, "multipart/") || bytes.HasPrefix(first, []byte("--")):
-		return &multipartValues{s: s, boundary: params["boundary"]}
-	case strings.HasSuffix(kind, "form-urlencoded"):
+	switch kind, boundary := grammarOf(contentType, first); kind {
+	case multipartGrammar:
+		return &multipartValues{s: s, boundary: boundary}
+	case formGrammar:
 		return &formValues{s: s}
-	case strings.Contains(kind, "json") || len(first) > 0 && (first[0] == '{' || first[0] == '['):
+	case jsonGrammar:
 		return &jsonValues{s: s}
 	}
 	return nil

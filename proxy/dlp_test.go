@@ -20,6 +20,7 @@ import (
 	"bottled/audit"
 	"bottled/dlp"
 	"bottled/routes"
+	"bottled/upstreamtest"
 )
 
 // An upstream that answers before it has the body, and a client that waits to be
@@ -202,6 +203,55 @@ func TestDLPModes(t *testing.T) {
 			e := w.event(func(e audit.Event) bool { return e.Method == "POST" })
 			if found := !strings.Contains(tc.name, "exempt") || tc.got == ""; found != (e.Rule != "") {
 				t.Errorf("%s, h2 %v: rule %q", tc.name, h2, e.Rule)
+			}
+		}
+	}
+}
+
+// What is redacted arrives with the length that was declared, in the form that was,
+// and without what was found in any encoding; what cannot be is refused.
+func TestDLPRedacts(t *testing.T) {
+	encoded := base64.StdEncoding.EncodeToString([]byte("see " + ruleCanary))
+	stars := func(s string) string { return strings.Repeat("*", len(s)) }
+	part := "--b\r\nContent-Disposition: form-data; name=\"a\"; filename=\"f.txt\"\r\n\r\n%s\r\n--b--\r\n"
+	for _, tc := range []struct{ kind, body, want string }{
+		{"application/json", `{"a":"` + ruleCanary + `","b":"` + encoded + `","c":7}`, `{"a":"` + stars(ruleCanary) + `","b":"` + stars(encoded) + `","c":7}`},
+		{"application/x-www-form-urlencoded", "a=%67hp_" + ruleCanary[4:] + "&b=c", "a=" + stars("%67hp_"+ruleCanary[4:]) + "&b=c"},
+		{"multipart/form-data; boundary=b", fmt.Sprintf(part, "key "+ruleCanary), fmt.Sprintf(part, "key "+stars(ruleCanary))},
+		{"text/plain", "key " + encoded + ", yes", "key " + stars(encoded) + ", yes"},
+		{"application/json", `["` + ruleCanary[:20] + `","` + ruleCanary[20:] + `"]`, ""},
+		{"application/json", `{"a":"` + canary + `"}`, ""},
+		{"application/json", `{"a":"nothing"}`, `{"a":"nothing"}`},
+	} {
+		for _, h2 := range []bool{false, true} {
+			for _, declared := range []bool{true, false} {
+				w := newWorld(t, bareAPI, screened(routes.DLP{Mode: routes.DLPRedact}, dlp.Limits{}))
+				up := w.upstream(func(rw http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }, "api.example.com")
+				var body io.Reader = strings.NewReader(tc.body)
+				if !declared {
+					body = io.MultiReader(body) // which nobody knows the length of
+				}
+				err := leave(w, h2, request("POST", api, body, "Content-Type", tc.kind, "X-Note", "Basic "+encoded))(t)
+				if kind := tc.kind; !declared && kind == "text/plain" {
+					if err == nil || slices.ContainsFunc(up.Requests(), func(r upstreamtest.Request) bool { return strings.Contains(string(r.Body), encoded) }) {
+						t.Errorf("%s, h2 %v: a stream, in which what is encoded cannot be overwritten, passes", kind, h2)
+					}
+					continue
+				}
+				var got string
+				if all := up.Requests(); len(all) == 1 {
+					got = string(all[0].Body)
+					length := fmt.Sprint(len(tc.body))
+					if !declared {
+						length = ""
+					}
+					if all[0].Header.Get("Content-Length") != length && declared || all[0].Header.Get("X-Note") != "Basic "+stars(encoded) {
+						t.Errorf("%s, h2 %v, declared %v: %v", tc.body, h2, declared, all[0].Header)
+					}
+				}
+				if got != tc.want || (err == nil) != (tc.want != "") {
+					t.Errorf("%s, h2 %v, declared %v: %v, the upstream has %q", tc.body, h2, declared, err, got)
+				}
 			}
 		}
 	}

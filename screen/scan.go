@@ -66,13 +66,13 @@ func (c *scan) Body(src io.Reader, length int64, trailer func() http.Header) io.
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return &body{c, dlp.NewGate(c.scan, source{c, src}, options)}
+	return &body{c, c.scan.Outgoing(source{c, src}, options)}
 }
 
 // body is what may leave.
 type body struct {
-	c    *scan
-	gate *dlp.Gate
+	c   *scan
+	out io.Reader
 }
 
 func (b *body) Read(p []byte) (int, error) {
@@ -81,7 +81,7 @@ func (b *body) Read(p []byte) (int, error) {
 	if b.c.closed {
 		return 0, io.ErrClosedPipe
 	}
-	n, err := b.gate.Read(p)
+	n, err := b.out.Read(p)
 	if refused := b.c.blocked(err); refused != nil {
 		return 0, refused
 	}
