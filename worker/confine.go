@@ -10,6 +10,7 @@ import (
 	"kernel.org/pub/linux/libs/security/libcap/cap"
 	"kernel.org/pub/linux/libs/security/libcap/psx"
 
+	"bottled/launch/identity"
 	"bottled/launch/seccomp"
 )
 
@@ -22,6 +23,11 @@ var readable = []string{"/etc", "/run/systemd/resolve"}
 func confine() error {
 	if os.Getuid() == 0 || os.Geteuid() == 0 {
 		return errors.New("worker: refusing to serve as uid 0")
+	}
+	// A bottle must not make its enforcer grow at the cost of the host's other processes.
+	// With no way to write below /proc, nothing in the worker takes it back.
+	if err := identity.LeaveOOMScore(); err != nil {
+		return fmt.Errorf("worker: %w", err)
 	}
 	// Neither a core file nor another process of the same uid may read the tokens.
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {

@@ -1,12 +1,6 @@
 package inside
 
-import (
-	"bytes"
-	"os"
-	"strconv"
-
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 // Open files as systemd gives them to services: programs that loop over all
 // descriptors are slow with a high soft limit, and those that need more raise it.
@@ -28,17 +22,4 @@ func limit() error {
 	files.Max = min(files.Max, hardFiles)
 	files.Cur = min(files.Max, softFiles)
 	return unix.Setrlimit(unix.RLIMIT_NOFILE, &files)
-}
-
-// resetOOM undoes the protection that a daemon has from the OOM killer.
-func resetOOM() error {
-	const path = "/proc/self/oom_score_adj"
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	if score, err := strconv.Atoi(string(bytes.TrimSpace(raw))); err == nil && score >= 0 {
-		return nil
-	}
-	return os.WriteFile(path, []byte("0"), 0)
 }

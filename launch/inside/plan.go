@@ -64,7 +64,7 @@ func (p *process) steps() []step.Step {
 	}
 	list = append(list,
 		step.New("set up the terminal", p.openTerminal),
-		step.New("leave the daemon's priority for the OOM killer", resetOOM),
+		step.New("leave the daemon's priority for the OOM killer", identity.LeaveOOMScore),
 	)
 	list = append(list, identity.Drop(p.plan.User)...)
 	return append(list,
