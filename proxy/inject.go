@@ -56,12 +56,37 @@ func withParameter(target, name, value string) string {
 	path, query, _ := strings.Cut(target, "?")
 	var kept []string
 	for pair := range strings.SplitSeq(query, "&") {
-		key, _, _ := strings.Cut(pair, "=")
-		if plain, err := url.QueryUnescape(key); pair == "" || err != nil || strings.EqualFold(plain, name) {
-			continue
+		if pair != "" && !carries(pair, name) {
+			kept = append(kept, pair)
 		}
-		kept = append(kept, pair)
 	}
 	kept = append(kept, url.QueryEscape(name)+"="+url.QueryEscape(value))
 	return path + "?" + strings.Join(kept, "&")
+}
+
+// carries reports whether some upstream could read a parameter of this name in what
+// stands between two "&". Readers differ: some take ";" for a separator as well (HTML
+// 4.01 appendix B.2.2), some fold case, some take the rest of a name in brackets for a
+// list's, end it at a NUL, skip spaces before it, or read "." and " " as "_" (PHP,
+// main/php_variables.c).
+func carries(pair, name string) bool {
+	name = plainName(name)
+	for part := range strings.SplitSeq(pair, ";") {
+		key, _, _ := strings.Cut(part, "=")
+		plain, err := url.QueryUnescape(key)
+		if err != nil {
+			return true // nobody knows how it is read
+		}
+		plain, _, _ = strings.Cut(strings.TrimLeft(plain, "? \t\r\n\v\f"), "\x00")
+		list, _, _ := strings.Cut(plain, "[")
+		if plainName(plain) == name || plainName(list) == name {
+			return true
+		}
+	}
+	return false
+}
+
+// plainName is a parameter's name without the differences that readers do not see.
+func plainName(name string) string {
+	return strings.ToLower(strings.NewReplacer(" ", "_", ".", "_", "[", "_").Replace(strings.TrimSpace(name)))
 }
