@@ -223,7 +223,12 @@ func TestAttackStallAndLeaks(t *testing.T) {
 				io.WriteString(c, begin)
 				conns = append(conns, c)
 			}
-			time.Sleep(100 * time.Millisecond)
+			for range 100 { // until they show, on a machine with other things to do
+				time.Sleep(50 * time.Millisecond)
+				if runtime.NumGoroutine() >= baseline+20 {
+					break
+				}
+			}
 			id := "X09"
 			if strings.HasSuffix(name, "middle") {
 				id = "T10"
