@@ -134,7 +134,7 @@ func verifyHooks(p paths, r *record) (*bpf.Hooks, error) {
 	if group.ID() != r.CgroupID {
 		return nil, fmt.Errorf("cgroup %q is %d, not %d", p.inside(), group.ID(), r.CgroupID)
 	}
-	hooks, err := bpf.Open(p.pins)
+	hooks, err := bpf.Open(p.hooks())
 	if err != nil {
 		return nil, err
 	}

@@ -76,7 +76,7 @@ func TestANewDaemonKillsWhatIsNotWhole(t *testing.T) {
 	for name, tamper := range map[string]func(*testing.T, *Manager, Info){
 		"ruleset flushed": flush,
 		"a pin removed": func(t *testing.T, m *Manager, i Info) {
-			pins, _ := filepath.Glob(filepath.Join(m.paths(i.ID).pins, "*"))
+			pins, _ := filepath.Glob(filepath.Join(m.paths(i.ID).hooks(), "*"))
 			if len(pins) == 0 {
 				t.Fatal("no pins")
 			}

@@ -3,6 +3,7 @@ package bottle
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 )
 
@@ -24,9 +25,13 @@ func TestAFaultAtAnyStepOfAStartLeavesNothing(t *testing.T) {
 	}
 	nothingLeft(t, m)
 	before := descriptors(t)
-	for at = 1; at <= len(steps); at++ {
-		name := steps[at-1].name
-		t.Run(name, func(t *testing.T) {
+	var all []step
+	for _, stage := range stages {
+		all = append(all, slices.Concat(stage...)...)
+	}
+	for i, step := range all {
+		at = i + 1
+		t.Run(step.name, func(t *testing.T) {
 			got, err := run(t, m, CreateOptions{Name: "victim", Command: []string{"echo", "ran"}})
 			if !errors.Is(err, injected) {
 				t.Fatalf("got %q, %v; want the injected fault", got.text, err)

@@ -56,7 +56,7 @@ func (b *bottle) dumpNamespace() (string, error) {
 }
 
 func (b *bottle) dumpHooks() (string, error) {
-	hooks, err := bpf.Open(b.paths.pins)
+	hooks, err := bpf.Open(b.paths.hooks())
 	if err != nil {
 		return "", err
 	}

@@ -16,7 +16,7 @@ import (
 type paths struct {
 	state  string // directory of the record and the control socket
 	cgroup string // group with the children below
-	pins   string // of its links and maps, with those of its enforcer's fence below
+	pins   string // of links and maps: directories of its hooks and of its enforcer's fence
 }
 
 // The children of a bottle's cgroup: the hooks are on the one and must not bind
@@ -37,6 +37,7 @@ func (m *Manager) paths(id string) paths {
 func (p paths) control() string { return filepath.Join(p.state, "worker.sock") }
 func (p paths) inside() string  { return filepath.Join(p.cgroup, insideGroup) }
 func (p paths) worker() string  { return filepath.Join(p.cgroup, workerGroup) }
+func (p paths) hooks() string   { return filepath.Join(p.pins, "bottle") }
 func (p paths) fence() string   { return filepath.Join(p.pins, "enforcer") }
 
 // releaseStep gives back one thing that a bottle holds, or nothing where it is gone.

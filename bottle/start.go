@@ -82,55 +82,14 @@ type start struct {
 	hooks           *bpf.Hooks
 	listeners       *netns.Listeners
 	authority       *ca.Authority
-}
-
-// step is one acquisition.
-type step struct {
-	name string
-	do   func(*start) error
-}
-
-// steps is the order in which a bottle comes to be: each wall before what it is
-// to hold, and the record before everything, so that nothing can be there that
-// nobody knows of.
-var steps = []step{
-	{"record", (*start).makeRecord},
-	{"cgroup", (*start).makeCgroups},
-	{"spawn", (*start).spawnWorker},
-	{"namespace", (*start).makeNamespace},
-	{"hooks", (*start).attachHooks},
-	{"fence", (*start).attachFence},
-	{"listeners", (*start).openListeners},
-	{"authority", (*start).makeAuthority},
-	{"worker", (*start).handOver},
-	{"init", (*start).startInit},
-	{"identify", (*start).completeRecord},
-}
-
-// run takes the steps. On an error it releases what the earlier ones acquired.
-func (s *start) run(ctx context.Context) (err error) {
-	defer s.closeHandles()
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.undo())
-		}
-	}()
-	for i, step := range steps {
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("%w: the caller went away", ErrUnavailable)
-		}
-		if err := s.m.o.Fault("start", i+1, step.name); err != nil {
-			return fmt.Errorf("%s: %w", step.name, err)
-		}
-		if err := step.do(s); err != nil {
-			return err
-		}
-	}
-	return nil
+	prepared        *launch.Prepared // until its command runs
 }
 
 // undo releases everything and waits for the children, which are dead by then.
 func (s *start) undo() error {
+	if s.prepared != nil {
+		s.prepared.Discard()
+	}
 	err := s.m.release(s.b.paths)
 	if err == nil && s.b.worker != nil {
 		<-s.b.worker.Done()
@@ -167,7 +126,13 @@ func (s *start) makeRecord() error {
 	if err := os.Mkdir(s.b.paths.state, 0o700); err != nil {
 		return fmt.Errorf("state directory: %w", err)
 	}
-	return s.record.save(s.b.paths.state)
+	if err := s.record.save(s.b.paths.state); err != nil {
+		return err
+	}
+	if err := os.Mkdir(s.b.paths.pins, 0o700); err != nil {
+		return fmt.Errorf("directory of pins: %w", err)
+	}
+	return nil
 }
 
 func (s *start) makeCgroups() (err error) {
@@ -188,19 +153,21 @@ func (s *start) makeCgroups() (err error) {
 }
 
 func (s *start) makeNamespace() (err error) {
-	s.namespace, err = netns.Create(s.net)
+	s.namespace, err = netns.New()
 	if err == nil {
 		s.record.NetNS, s.record.NetNSCookie = s.namespace.Inode(), s.namespace.Cookie()
 	}
 	return err
 }
 
+func (s *start) applyRules() error { return s.namespace.Apply(s.net) }
+
 func (s *start) attachHooks() (err error) {
 	s.hooks, err = bpf.Attach(bpf.Options{
 		CgroupFD:    s.inside.FD(),
 		NetnsCookie: s.namespace.Cookie(),
 		Addresses:   s.net.Addresses(),
-		PinDir:      s.b.paths.pins,
+		PinDir:      s.b.paths.hooks(),
 	})
 	return err
 }
@@ -276,31 +243,37 @@ func (s *start) handOver() error {
 	})
 }
 
-// startInit runs the command. From here on hostile code runs, so this comes when
-// nothing is missing any more.
-func (s *start) startInit() error {
+// prepareInit makes the first process of the bottle, which becomes the bottle's user in
+// the bottle's tree of files, and waits.
+func (s *start) prepareInit() error {
 	layer, err := s.m.trust.Layer(s.authority.CertPEM(), s.plan.lookup)
 	if err != nil {
 		return err
 	}
-	p, err := launch.Start(s.launchSpec(layer), s.namespace.FD(), s.inside.FD(), s.stdio.Streams, s.stdio.Console)
+	s.prepared, err = launch.Prepare(s.launchSpec(layer), s.namespace.FD(), s.inside.FD(), s.stdio.Streams, s.stdio.Console)
+	if err != nil {
+		return launchError(err)
+	}
+	// Now, while it cannot end: a short command is over before anybody could look.
+	if s.record.Init, err = identify(s.prepared.PID()); err != nil {
+		return fmt.Errorf("identify the bottle's init: %w", err)
+	}
+	return nil
+}
+
+// runCommand is where hostile code begins to run.
+func (s *start) runCommand() error {
+	p, err := s.prepared.Run()
+	s.prepared = nil
 	if err != nil {
 		return launchError(err)
 	}
 	s.b.init = oversee(p, false)
-	s.record.Init.PID = p.PID()
 	return nil
 }
 
 // completeRecord writes down who is who, for whoever comes next.
 func (s *start) completeRecord() (err error) {
-	if s.record.Init, err = identify(s.record.Init.PID); err != nil {
-		select {
-		case <-s.b.init.done(): // a short command: nobody will look for it
-		default:
-			return fmt.Errorf("identify the bottle's init: %w", err)
-		}
-	}
 	if s.record.Worker, err = identify(s.b.worker.PID); err != nil {
 		return fmt.Errorf("identify the bottle's enforcer: %w", err)
 	}

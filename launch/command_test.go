@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"bottled/launch/inside"
 	"bottled/launch/step"
 
 	"golang.org/x/sys/unix"
@@ -246,4 +247,38 @@ func pidOf(t *testing.T, p *Process) string {
 	t.Helper()
 	// The command's: the first process's own cgroup namespace is the same.
 	return strconv.Itoa(p.PID())
+}
+
+// TestThePreparedWait: without the order to run it there is no command, whether the
+// bottle is discarded or its daemon ends. The control gives the order.
+func TestThePreparedWait(t *testing.T) {
+	h := newHost(t)
+	mark := filepath.Join(h.dir, "ran")
+	prepare := func() *Prepared {
+		p, err := Prepare(h.spec("touch", mark), h.netns, h.cgroup, [3]*os.File{}, nil)
+		must(t, err)
+		return p
+	}
+	prepare().Discard()
+	orphan := prepare()
+	must(t, orphan.process.sync.Close()) // as the end of the daemon does
+	if exit, err := orphan.process.awaitEnd(); err != nil || exit.Code != 1 {
+		t.Errorf("%v, %v", exit, err)
+	}
+	refused := prepare()
+	if _, err := refused.process.ask(inside.Order{}); err == nil || !strings.Contains(err.Error(), "does not want") {
+		t.Errorf("an order that orders nothing: %v", err)
+	}
+	refused.Discard()
+	if _, err := os.Stat(mark); err == nil {
+		t.Fatal("the command ran")
+	}
+	p, err := prepare().Run()
+	must(t, err)
+	defer p.Close()
+	_, err = p.Wait()
+	must(t, err)
+	if _, err := os.Stat(mark); err != nil {
+		t.Errorf("the control: %v", err)
+	}
 }

@@ -4,7 +4,7 @@
 //
 // # Two sides
 //
-// The parent side is [Start], [Exec], [Adopt] and [Process]: it runs in the daemon as
+// The parent side is [Prepare], [Exec], [Adopt] and [Process]: it runs in the daemon as
 // root. The child side is package launch/inside: the same executable started again under
 // the name "bottled-init", as the first process of the bottle. An executable that
 // imports this package is one by that.
@@ -18,9 +18,9 @@
 //
 // # Errors
 //
-// Start returns when the command has been executed, or an error that names the step
-// at which it ended ("cannot set up /proc: …"); after an error nothing of the bottle
-// is running. A command that could not be executed is a [*CommandError],
+// [Prepare] returns when all is ready for the command, and [Prepared.Run] when it has
+// been executed, or an error that names the step at which it ended ("cannot set up
+// /proc: …"); after an error nothing of the bottle is running. A command that could not be executed is a [*CommandError],
 // which knows the shell's exit status for it, 127 or 126.
 //
 // # The environment and secrets

@@ -1,7 +1,6 @@
 package launch
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -18,9 +17,18 @@ import (
 // fault is the number of the step that fails in the next bottles. Tests set it.
 var fault int
 
-// Start makes a bottle of the network namespace and the control group that it is
-// given, which stay the caller's, and runs the command of spec in it as the
-// user of spec. It returns when the command has been executed.
+// Start is [Prepare] and [Prepared.Run].
+func Start(spec Spec, netnsFD, cgroupFD int, stdio [3]*os.File, console *os.File) (*Process, error) {
+	p, err := Prepare(spec, netnsFD, cgroupFD, stdio, console)
+	if err != nil {
+		return nil, err
+	}
+	return p.Run()
+}
+
+// Prepare makes a bottle of the network namespace and the control group that it is
+// given, which stay the caller's, and its first process, which makes all ready for the
+// command of spec, becomes the user of spec and waits to be told to run it.
 //
 // stdio becomes the command's descriptors 0, 1, 2; a nil file is /dev/null, and
 // what could be a way out (a directory, a network socket) is refused. With
@@ -30,7 +38,7 @@ var fault int
 //
 // The control group must be fresh: one whose cgroup.kill was ever written kills
 // what is born in it.
-func Start(spec Spec, netnsFD, cgroupFD int, stdio [3]*os.File, console *os.File) (*Process, error) {
+func Prepare(spec Spec, netnsFD, cgroupFD int, stdio [3]*os.File, console *os.File) (*Prepared, error) {
 	plan, err := spec.plan()
 	if err != nil {
 		return nil, fmt.Errorf("bottle %s: %w", spec.ID, err)
@@ -61,7 +69,7 @@ func Start(spec Spec, netnsFD, cgroupFD int, stdio [3]*os.File, console *os.File
 	if err != nil {
 		return nil, fmt.Errorf("bottle %s: %w", spec.ID, err)
 	}
-	return p, nil
+	return &Prepared{spec.ID, p}, nil
 }
 
 // extras are the child side's descriptors after the command's and the two sockets; nil
@@ -72,7 +80,8 @@ type extras [2]*os.File
 // path of our executable there.
 type enter func(*syscall.ProcAttr) (string, error)
 
-// spawn starts the child side, gives it the plan and waits until the command runs.
+// spawn starts the child side, gives it the plan and waits until all is ready for the
+// command, or, where it joins a bottle, until it became the command.
 func spawn(plan inside.Plan, stdio [3]*os.File, console *os.File, more extras, enter enter) (*Process, error) {
 	if plan.Terminal && console == nil {
 		return nil, errors.New("a terminal is wanted, but there is no console to send it to")
@@ -95,15 +104,8 @@ func spawn(plan inside.Plan, stdio [3]*os.File, console *os.File, more extras, e
 	}
 	theirs.Close() // so that its end shows when the child ends
 	p := newProcess(pid, pidfd, ours)
-	err = p.handshake(plan)
-	if err != nil {
-		_ = p.Kill()
-		exit, waitErr := p.Wait()
-		p.Close()
-		if errors.Is(err, errNoReport) {
-			err = fmt.Errorf("the first process ended during set-up: %v, %v", exit, waitErr)
-		}
-		return nil, err
+	if err := p.instruct(plan); err != nil {
+		return nil, p.abandon(err)
 	}
 	return p, nil
 }
@@ -168,34 +170,4 @@ func syncPair() (ours, theirs *os.File, err error) {
 		return nil, nil, errors.Join(err, unix.Close(fds[0]), unix.Close(fds[1]))
 	}
 	return os.NewFile(uintptr(fds[0]), "sync"), os.NewFile(uintptr(fds[1]), "sync of the bottle"), nil
-}
-
-var errNoReport = errors.New("no report")
-
-// handshake sends the plan and reads reports until the command runs.
-func (p *Process) handshake(plan inside.Plan) error {
-	p.reports = json.NewDecoder(p.sync)
-	sent := make(chan error, 1)
-	go func() { sent <- json.NewEncoder(p.sync).Encode(plan) }()
-	var r inside.Report
-	err := p.reports.Decode(&r)
-	if err != nil {
-		p.sync.SetDeadline(past) // so that the sender ends too
-	}
-	if sendErr := <-sent; err == nil && sendErr != nil && r == (inside.Report{}) {
-		err = sendErr
-	}
-	switch {
-	case err != nil && plan.Join && isEnd(err):
-		return nil // the socket closed by the command's execve
-	case err != nil:
-		return fmt.Errorf("%w: %w", errNoReport, err)
-	case r.Step != "":
-		return &stepError{r.Step, r.Errno}
-	case r.Command != "":
-		return &CommandError{Message: r.Command, Errno: r.Errno}
-	case !r.Started:
-		return errNoReport
-	}
-	return nil
 }

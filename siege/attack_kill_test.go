@@ -186,12 +186,12 @@ func TestAttackKilledParts(t *testing.T) {
 	d, traffic := underTraffic(t)
 	ctx := context.Background()
 	for _, part := range []struct {
-		name, group, born string // and at which step of a start
-	}{{"enforcer", "worker", "worker"}, {"init", "bottle", "init"}} {
+		name, group, from string // and the first step of a start at which it is there
+	}{{"enforcer", "worker", "worker"}, {"init", "bottle", "worker"}} {
 		var points []point
 		for i, p := range steps["start"] {
-			if p.Name == part.born {
-				points = append(points, steps["start"][i+1:]...)
+			if p.Name == part.from {
+				points = append(points, steps["start"][i:]...)
 			}
 		}
 		for _, at := range append(append(points, steps["update"]...), steps["release"]...) {

@@ -29,12 +29,19 @@ type Plan struct {
 	Fault          int // number of the step that fails, counted from 1; 0 for none; set by tests
 }
 
+// An Order is what the first process waits for once it is ready. The zero value, like
+// an end of the socket, ends it.
+type Order struct {
+	Run bool `json:"run"`
+}
+
 // A Report is a line from the first process. Exactly one field is set, but that
 // Errno comes with Step or Command.
 type Report struct {
 	Step    string     `json:"step,omitempty"`    // what failed before the command was started, as a sentence
 	Command string     `json:"command,omitempty"` // why the command could not be executed
 	Errno   unix.Errno `json:"errno,omitempty"`
+	Ready   bool       `json:"ready,omitempty"` // all is as planned; an Order is waited for
 	Started bool       `json:"started,omitempty"`
 	Exited  *Exit      `json:"exited,omitempty"`
 }

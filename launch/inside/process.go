@@ -18,9 +18,10 @@ import (
 )
 
 type process struct {
-	plan  Plan
-	sync  *os.File
-	stdio [3]uintptr
+	plan   Plan
+	sync   *os.File
+	orders *json.Decoder // what comes over sync
+	stdio  [3]uintptr
 }
 
 // run is the first process, from the plan to the end of the command. It returns the
@@ -36,6 +37,9 @@ func run() int {
 	if p.plan.Join {
 		return p.become()
 	}
+	if err := p.await(); err != nil {
+		return p.fail(err)
+	}
 	return p.supervise()
 }
 
@@ -48,13 +52,28 @@ func (p *process) prepare() error {
 		return fmt.Errorf("cannot mark descriptors: %w", err)
 	}
 	unix.Umask(0o022)
-	if err := json.NewDecoder(p.sync).Decode(&p.plan); err != nil {
+	p.orders = json.NewDecoder(p.sync)
+	if err := p.orders.Decode(&p.plan); err != nil {
 		return fmt.Errorf("cannot read the plan: %w", err)
 	}
 	if len(p.plan.Argv) == 0 {
 		return errors.New("the plan has no command")
 	}
 	return p.plan.User.Check()
+}
+
+// await says that all is as planned and returns nil when the command is to run: the
+// bottle's walls may be raised meanwhile.
+func (p *process) await() error {
+	p.report(Report{Ready: true})
+	var order Order
+	if err := p.orders.Decode(&order); err != nil {
+		return fmt.Errorf("the daemon does not say to run the command: %w", err)
+	}
+	if !order.Run {
+		return errors.New("the daemon does not want the command to run")
+	}
+	return nil
 }
 
 // closeInherited closes what the daemon let slip through, such as the sockets that
