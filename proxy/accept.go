@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/http"
@@ -74,12 +75,24 @@ func (s *Server) own(f *flow, closed func()) bool {
 
 // disown notes that the sorting is over.
 func (s *Server) disown(f *flow) {
+	s.sorted(f)
+	s.work.Done()
+}
+
+// sorted notes that an HTTP server knows the flow.
+func (s *Server) sorted(f *flow) {
 	s.mu.Lock()
 	if _, still := s.open[f]; still {
 		s.open[f] = true
 	}
 	s.mu.Unlock()
-	s.work.Done()
+}
+
+// serveHTTP1 serves a flow to its end, or until it was taken over. conn is the flow or
+// the TLS in it.
+func (s *Server) serveHTTP1(f *flow, conn net.Conn) {
+	s.sorted(f)
+	s.http1.Serve(context.WithValue(s.ctx, flowKey{}, f), conn)
 }
 
 // start takes a fresh flow to whoever serves it.
@@ -128,7 +141,7 @@ func (s *Server) dispatch(f *flow) bool {
 	case kind == sniff.TLS:
 		return s.serveTLS(f, table)
 	case kind == sniff.HTTP1:
-		s.handoff.give(f)
+		s.serveHTTP1(f, f)
 		return true
 	default:
 		s.refuseFlow(f, reasonProtocol)

@@ -218,7 +218,7 @@ func TestAttackStallAndLeaks(t *testing.T) {
 		} {
 			baseline = runtime.NumGoroutine()
 			var conns []*tls.Conn
-			for range 20 {
+			for range 40 {
 				c := w.tls("api.example.com", 443, "http/1.1")
 				io.WriteString(c, begin)
 				conns = append(conns, c)
@@ -236,7 +236,7 @@ func TestAttackStallAndLeaks(t *testing.T) {
 			attack.Stopped(t, id, name+", then "+how,
 				func(*testing.T) error { // while they are there, they show
 					if n := runtime.NumGoroutine() - baseline; n < 20 {
-						return fmt.Errorf("%d goroutines for 20 connections", n)
+						return fmt.Errorf("%d goroutines for 40 connections", n)
 					}
 					return nil
 				},

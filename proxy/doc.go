@@ -4,7 +4,7 @@
 // A connection is a flow (flow.go). Its local address is where the program wanted
 // to go; that address is never dialled on behalf of a name. What is spoken is
 // told from the first bytes (package sniff), TLS is ended with the bottle's own
-// authority (tls.go), and net/http serves HTTP/1.1 and HTTP/2 to the client.
+// authority (tls.go), and a server reads requests: package h1, or net/http for HTTP/2.
 //
 // A request is an exchange (exchange.go). It is read once into one
 // [routes.Query] (judge.go): the same value is judged, audited, dialled and sent

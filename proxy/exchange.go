@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"bottled/audit"
+	"bottled/proxy/h1"
 	"bottled/routes"
 )
 
 // exchange is one request on its way: made, judged, carried out and audited by
-// the goroutine that net/http gives it.
+// the goroutine that serves it.
 type exchange struct {
 	s        *Server
 	f        *flow
@@ -34,36 +35,56 @@ type exchange struct {
 	stream  bool    // the response has a body of unknown length
 }
 
-// serveHTTP is the handler of every request that net/http parsed.
+// newExchange begins with what the connection says.
+func (s *Server) newExchange(f *flow) *exchange {
+	s.count.requests.Add(1)
+	x := &exchange{s: s, f: f, table: s.table.Load()}
+	x.event = audit.Event{
+		Time: time.Now(), Kind: audit.Request, Bottle: s.cfg.Bottle, Owner: s.cfg.Owner, Generation: x.table.Generation(),
+		RequestID: rand.Text(), OriginalDst: f.dst, Scheme: f.scheme(), Protocol: "h1", Process: f.process,
+	}
+	if f.tls {
+		x.event.SNI = f.sni.String()
+	}
+	return x
+}
+
+// refuseMalformed answers what is no request of HTTP/1.
+func (s *Server) refuseMalformed(w http.ResponseWriter, ctx context.Context, m *h1.Malformed) {
+	x := s.newExchange(flowOf(ctx))
+	why := reasonBadRequest.because(m.Detail).at(m.Status)
+	switch m.Status {
+	case http.StatusRequestHeaderFieldsTooLarge:
+		why = reasonTooLarge.because(m.Detail)
+	case http.StatusHTTPVersionNotSupported:
+		why = reasonVersion
+	}
+	x.refuse(w, why)
+	x.record()
+}
+
+// serveHTTP is the handler of every request.
 func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	f := flowOf(r.Context())
 	if f == nil {
 		panic(http.ErrAbortHandler) // no flow, no authority to judge by
 	}
-	s.count.requests.Add(1)
-	x := &exchange{s: s, f: f, table: s.table.Load()}
-	start := time.Now()
-	x.event = audit.Event{
-		Time: start, Kind: audit.Request, Bottle: s.cfg.Bottle, Owner: s.cfg.Owner, Generation: x.table.Generation(),
-		RequestID: rand.Text(), OriginalDst: f.dst, Scheme: f.scheme(), Protocol: protocolOf(r), Method: r.Method, Process: f.process,
-	}
-	if f.tls {
-		x.event.SNI = f.sni.String()
-	}
+	x := s.newExchange(f)
+	x.event.Protocol, x.event.Method = protocolOf(r), r.Method
 	defer func() {
 		fault := recover()
 		if fault != nil && fault != http.ErrAbortHandler {
 			s.count.panics.Add(1)
 			x.event.Verdict, x.event.Reason = audit.Deny, "internal-error"
 		}
-		x.event.Duration = time.Since(start)
+		x.event.Duration = time.Since(x.event.Time)
 		x.endScan()
 		x.record()
 		if r.Context().Err() != nil {
 			s.gaveUp(r.Context())
 		}
 		if fault != nil {
-			panic(http.ErrAbortHandler) // net/http closes the connection and prints nothing
+			panic(http.ErrAbortHandler) // which closes the connection, and prints nothing
 		}
 	}()
 	x.serve(w, r)

@@ -11,10 +11,10 @@ import (
 )
 
 // flow is one connection from the bottle, or the inside of a CONNECT. It is the
-// net.Conn below crypto/tls and net/http: it gives out the bytes that were peeked
+// net.Conn below crypto/tls and the HTTP servers: it gives out the bytes that were peeked
 // at first, and remembers what was read until the ClientHello is judged.
 //
-// Before it is handed to net/http one goroutine owns it; afterwards its decision
+// Before it is handed to one of those one goroutine owns it; afterwards its decision
 // fields are only read.
 type flow struct {
 	net.Conn

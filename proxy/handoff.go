@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// handoff is the listener from which net/http takes connections that were
+// handoff is the listener from which net/http takes connections of HTTP/2 that were
 // already sorted and, where they speak TLS, already shook hands.
 type handoff struct {
 	conns chan net.Conn

@@ -59,15 +59,13 @@ func secondPath(name string) bool {
 		strings.HasSuffix(name, "-Copy-Source") || strings.HasSuffix(name, "-Rename-Source")
 }
 
-// checkForm refuses what net/http lets through and a second parser might read
+// checkForm refuses what package http2 lets through, and what a second parser might read
 // otherwise.
 func (x *exchange) checkForm(r *http.Request) (reason, bool) {
 	l := x.s.cfg.Limits
 	switch {
 	case r.Method == http.MethodConnect, r.Method == http.MethodTrace, r.Method == "TRACK":
 		return reasonMethod.because(r.Method + " is not forwarded"), false
-	case r.ProtoMajor == 1 && r.ProtoMinor > 1:
-		return reasonVersion, false
 	case r.ProtoMajor == 2 && x.f.tls && r.TLS == nil:
 		return reasonBadRequest.because(":scheme is http inside TLS"), false
 	case r.ProtoMajor == 2 && r.Header.Get(":protocol") != "":

@@ -3,6 +3,8 @@ package proxy
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 
 	"bottled/audit"
@@ -42,7 +44,8 @@ func (x *exchange) serveMagic(w http.ResponseWriter, r *http.Request) {
 		kept, found = x.s.recent.get(id)
 		body = kept.text
 	case x.s.cfg.Magic != nil:
-		r.URL.Scheme, r.URL.Host, r.URL.Path = "", "", path // as a handler of a server would see it
+		_, query, _ := strings.Cut(x.query.Target, "?")
+		r.URL = &url.URL{Path: path, RawQuery: query} // as a handler of a server would see it
 		x.s.cfg.Magic.ServeHTTP(rec, r)
 		return
 	default:
@@ -55,6 +58,7 @@ func (x *exchange) serveMagic(w http.ResponseWriter, r *http.Request) {
 		x.refuse(rec, reasonMethod.because("GET or HEAD"))
 	default:
 		rec.Header().Set("Content-Type", contentType)
+		rec.Header().Set("Content-Length", strconv.Itoa(len(body)))
 		rec.Header().Set("Cache-Control", "no-store")
 		n, _ := rec.Write(body) // a client that is gone does not want it
 		x.event.BytesDown = int64(n)

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"bottled/proxy/gate"
+	"bottled/proxy/h1"
 	"bottled/routes"
 )
 
@@ -26,7 +27,8 @@ type Server struct {
 	pools    pools
 	pipeline *goproxy.ProxyHttpServer
 	tls      *tls.Config
-	http     *http.Server
+	http1    *h1.Server
+	http     *http.Server // of HTTP/2
 	handoff  *handoff
 	live     live
 	resets   *rate.Limiter // of HTTP/2 requests that are given up
@@ -42,7 +44,7 @@ type Server struct {
 
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}
-	open      map[*flow]bool // true: in net/http's hands
+	open      map[*flow]bool // true: in the hands of an HTTP server
 	closed    bool
 }
 
@@ -64,6 +66,10 @@ func New(cfg Config) (*Server, error) {
 	s.tls = s.newTLS()
 	s.use(cfg.Table)
 	l := cfg.Limits
+	s.http1 = &h1.Server{
+		Handler: http.HandlerFunc(s.serveHTTP), Refuse: s.refuseMalformed,
+		HeaderBytes: int64(l.HeaderBytes), HeaderTimeout: l.Header, IdleTimeout: l.Idle,
+	}
 	s.http = &http.Server{
 		Handler:                      http.HandlerFunc(s.serveHTTP),
 		TLSConfig:                    s.tls,
@@ -161,7 +167,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	s.cut(false)
-	err := s.http.Shutdown(ctx)
+	err := s.http1.Shutdown(ctx)
+	if err2 := s.http.Shutdown(ctx); err == nil {
+		err = err2
+	}
 	s.http.Close()
 	s.handoff.Close()
 	s.cancel()
@@ -173,7 +182,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// cut closes the flows that net/http does not know, or all of them.
+// cut closes the flows that no HTTP server knows, or all of them.
 func (s *Server) cut(all bool) {
 	s.mu.Lock()
 	var list []*flow

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"time"
 
+	"golang.org/x/net/http2"
+
 	"bottled/routes"
 )
 
@@ -94,7 +96,7 @@ func (s *Server) leaf(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return s.cfg.CA.Refusal(hello.Context(), f.sni.String())
 }
 
-// serveTLS shakes hands and reports whether net/http owns the flow now.
+// serveTLS shakes hands and serves the flow, and reports whether it needs no closing.
 func (s *Server) serveTLS(f *flow, table *routes.Table) bool {
 	f.record = true
 	conn := tls.Server(f, s.tls)
@@ -115,6 +117,11 @@ func (s *Server) serveTLS(f *flow, table *routes.Table) bool {
 		s.refuseFlow(f, reasonHandshake)
 		return false
 	}
-	s.handoff.give(conn)
+	if conn.ConnectionState().NegotiatedProtocol == http2.NextProtoTLS {
+		s.handoff.give(conn)
+		return true
+	}
+	cancel()
+	s.serveHTTP1(f, conn)
 	return true
 }

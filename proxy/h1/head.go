@@ -1,0 +1,88 @@
+package h1
+
+import (
+	"bufio"
+	"errors"
+	"net/http"
+	"net/textproto"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+var (
+	errHeadTooLarge = errors.New("the head is too large")
+	errBareLF       = errors.New("a line ends in LF alone")
+	errFold         = errors.New("a field is folded over two lines")
+)
+
+// appendHead reads a start line and header, or a trailer, up to the empty line that
+// ends it (RFC 9112 section 2.1), and appends it to buf without that line. It holds at
+// most max bytes.
+func appendHead(buf []byte, in *bufio.Reader, max int64) ([]byte, error) {
+	for begin := len(buf); ; {
+		part, err := in.ReadSlice('\n')
+		if int64(len(buf)+len(part)) > max {
+			return buf, errHeadTooLarge
+		}
+		buf = append(buf, part...)
+		if err == bufio.ErrBufferFull {
+			continue
+		}
+		if err != nil {
+			return buf, err
+		}
+		if line := buf[begin:]; len(line) == 1 || len(line) == 2 && line[0] == '\r' {
+			return buf[:begin], nil
+		}
+		begin = len(buf)
+	}
+}
+
+// cutLine returns the first line of text without its end, and the rest. strict tells
+// whether LF may stand without CR (RFC 9112 section 2.2 lets a recipient choose).
+func cutLine(text string, strict bool) (line, rest string, err error) {
+	line, rest, _ = strings.Cut(text, "\n")
+	plain, crlf := strings.CutSuffix(line, "\r")
+	if !crlf && strict {
+		return "", "", errBareLF
+	}
+	return plain, rest, nil
+}
+
+// parseFields reads the field lines of a head (RFC 9112 section 5). A strict reading is
+// one that no other recipient can read otherwise; one that is not takes what servers
+// have always sent: lines that end in LF, and folded ones, each fold as one space.
+func parseFields(text string, strict bool) (http.Header, error) {
+	n := strings.Count(text, "\n")
+	header, values := make(http.Header, n), make([]string, n)
+	last := ""
+	for text != "" {
+		line, rest, err := cutLine(text, strict)
+		if err != nil {
+			return nil, err
+		}
+		text = rest
+		if line != "" && (line[0] == ' ' || line[0] == '\t') {
+			if strict || last == "" {
+				return nil, errFold
+			}
+			list := header[last]
+			list[len(list)-1] = strings.TrimRight(list[len(list)-1], " \t") + " " + textproto.TrimString(line)
+			continue
+		}
+		name, value, colon := strings.Cut(line, ":")
+		value = strings.Trim(value, " \t")
+		if !colon || !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
+			return nil, errors.New("a field line is malformed")
+		}
+		last = textproto.CanonicalMIMEHeaderKey(name)
+		if have := header[last]; have != nil {
+			header[last] = append(have, value)
+			continue
+		}
+		values[0] = value
+		header[last], values = values[:1:1], values[1:]
+	}
+	return header, nil
+}
