@@ -120,6 +120,8 @@ func (u *tunneler) tunnel(ctx context.Context, conn net.Conn, authority string) 
 // maxConnect bounds the head of the answer to a CONNECT, in bytes.
 const maxConnect = 64 << 10
 
+const notHTTP1 = "its answer to the CONNECT is not one of HTTP/1"
+
 // connected reads the answer to a CONNECT and returns what followed its head: of
 // the tunnel, where the upstream speaks first.
 func connected(conn net.Conn) ([]byte, error) {
@@ -130,9 +132,11 @@ func connected(conn net.Conn) ([]byte, error) {
 		if limited.N <= 0 {
 			return nil, errors.New("the head of its answer is over 64 KiB")
 		}
-		return nil, orSlow(err, "its answer to the CONNECT is not one of HTTP/1")
+		return nil, orSlow(err, notHTTP1)
 	}
 	switch { // there is no body to close: what follows is the tunnel's, or nobody's
+	case resp.ProtoMajor != 1:
+		return nil, errors.New(notHTTP1)
 	case resp.StatusCode == http.StatusProxyAuthRequired, resp.StatusCode == http.StatusUnauthorized: // tinyproxy says the latter
 		return nil, errProxyAsks
 	case resp.StatusCode/100 != 2:
