@@ -89,7 +89,10 @@ func (f *fake) List(c bottle.Caller, _ bool) (l []bottle.Info) {
 
 func (f *fake) Inspect(_ context.Context, c bottle.Caller, ref string) (bottle.Details, error) {
 	b, err := f.find(c, ref)
-	return bottle.Details{Info: b, Allowlist: []byte(`{"routes":[]}`)}, err
+	return bottle.Details{
+		Info: b, Allowlist: []byte(`{"routes":[]}`),
+		Chain: &bottle.Chain{URL: "http://127.0.0.1:3128", CA: "00ff", Scheme: "Basic", Operator: true},
+	}, err
 }
 
 func (f *fake) Exec(_ context.Context, c bottle.Caller, ref string, o bottle.ExecOptions) (string, int, error) {

@@ -28,6 +28,7 @@ func TestCalls(t *testing.T) {
 		{"no such command", "POST", "/v1/bottles", `{"name":"c","manifest":"v","command":["missing"],"dir":"/"}`, "422 Unprocessable Entity", CodeNoCommand},
 		{"list", "GET", "/v1/bottles?all=true", "", "200 OK", `"name":"b"`},
 		{"inspect", "GET", "/v1/bottles/b", "", "200 OK", `"allowlist":{"routes":[]}`},
+		{"inspect a chain", "GET", "/v1/bottles/b", "", "200 OK", `"upstream_proxy":{"url":"http://127.0.0.1:3128","ca":"00ff","scheme":"Basic","from":"policy"}`},
 		{"wait", "GET", "/v1/bottles/b/wait", "", "200 OK", `{"code":143,"signal":15}`},
 		{"exec", "POST", "/v1/bottles/b/exec", `{"command":["true"]}`, "200 OK", `{"id":"e1","pid":7}`},
 		{"wait exec", "GET", "/v1/bottles/b/exec/e1/wait", "", "200 OK", `{"code":3}`},

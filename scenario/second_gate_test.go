@@ -3,13 +3,9 @@ package scenario
 import (
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -72,64 +68,5 @@ func TestWhatLeavesIsScanned(t *testing.T) {
 		if strings.Contains(string(r.Body), token) {
 			t.Error("the bottle's own token left")
 		}
-	}
-}
-
-// TestEverythingGoesThroughTheUpstreamProxy has a real one, and then none.
-func TestEverythingGoesThroughTheUpstreamProxy(t *testing.T) {
-	w := newWorld(t)
-	up := w.https(t, "api.example.com", greet)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy := l.Addr().String()
-	_, port, _ := net.SplitHostPort(proxy)
-	l.Close()
-	dir := publicDir(t)
-	if err := os.Chmod(dir, 0o777); err != nil {
-		t.Fatal(err)
-	}
-	put := func(name, text string) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	log := filepath.Join(dir, "log")
-	// It has names of its own: those of the bottle's upstreams are looked up by nobody else.
-	cmd := exec.Command("unshare", "-m", "sh", "-c", `mount --bind "$0" /etc/hosts && exec tinyproxy -d -c "$1"`,
-		put("hosts", up.Addr.Addr().String()+" api.example.com\n"),
-		put("conf", fmt.Sprintf("User nobody\nPort %s\nListen 127.0.0.1\nAllow 127.0.0.1\nLogLevel Info\nLogFile \"%s\"\n", port, log)))
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	stop := func() { cmd.Process.Kill(); cmd.Wait() }
-	defer stop()
-	for range 200 {
-		if c, err := net.Dial("tcp", proxy); err == nil {
-			c.Close()
-			break
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	w.names.Set("api.example.com") // whoever asks here gets no answer
-	b := bottle{manifest: w.manifest("- {host: api.example.com}\n") + "upstream_proxy: {url: \"http://" + proxy + "\"}\n"}
-	const get = "curl -sS -w ' %{http_code}\\n' https://api.example.com/x"
-	if r := w.sh(t, b, get); !strings.Contains(r.stdout, greeting) || !strings.Contains(r.stdout, " 200") {
-		t.Fatalf("%v", r)
-	}
-	if text, err := os.ReadFile(log); err != nil || !strings.Contains(string(text), "CONNECT api.example.com:443") {
-		t.Errorf("the proxy's log: %q, %v", text, err)
-	}
-	before := up.Opened()
-	stop()
-	if r := w.sh(t, b, get); !strings.Contains(r.stdout, `"reason":"upstream-proxy"`) || !strings.Contains(r.stdout, " 502") {
-		t.Errorf("without its proxy: %v", r)
-	}
-	if up.Opened() != before {
-		t.Error("the upstream was reached directly")
 	}
 }

@@ -24,6 +24,12 @@ type world struct {
 
 func newWorld(t *testing.T, wrap ...string) *world {
 	t.Helper()
+	return newWorldWith(t, wrap)
+}
+
+// newWorldWith has more flags for its daemon.
+func newWorldWith(t *testing.T, wrap []string, flags ...string) *world {
+	t.Helper()
 	names, err := upstreamtest.NewNameServer()
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +39,7 @@ func newWorld(t *testing.T, wrap ...string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &world{startDaemon(t, wrap, "--resolver", names.Addr()), names, authority}
+	return &world{startDaemon(t, wrap, append(flags, "--resolver", names.Addr())...), names, authority}
 }
 
 var addresses atomic.Uint32

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"crypto/x509"
 	"strings"
 	"testing"
 
@@ -12,10 +13,7 @@ import (
 // TestAProxyWithoutItsCredential is refused at the start and in an update, which then
 // changes nothing.
 func TestAProxyWithoutItsCredential(t *testing.T) {
-	authority, err := upstreamtest.NewAuthority()
-	if err != nil {
-		t.Fatal(err)
-	}
+	authority := newAuthority(t)
 	bottleCA, err := ca.New("test", noon)
 	if err != nil {
 		t.Fatal(err)
@@ -65,4 +63,50 @@ func TestAProxyWithoutItsCredential(t *testing.T) {
 	if _, ok := e.proxyToken(); ok {
 		t.Error("one that has expired is shown")
 	}
+}
+
+// TestTheAuthoritiesOfALeg: what a manifest trusts for upstreams is not trusted for the
+// proxy, and what is trusted for the proxy is for what comes through it.
+func TestTheAuthoritiesOfALeg(t *testing.T) {
+	upstreams, proxies := newAuthority(t), newAuthority(t)
+	roots := upstreams.Pool()
+	p, err := (&Upstream{TLS: true, Authority: "proxy.example.net:3129", CA: proxies.PEM()}).configure(roots, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name  string
+		roots *x509.CertPool
+		by    *upstreamtest.Authority
+		ok    bool
+	}{
+		{"the proxy by its own", p.Roots, proxies, true},
+		{"the proxy by the upstreams'", p.Roots, upstreams, false},
+		{"an upstream by the upstreams'", roots, upstreams, true},
+		{"an upstream by the proxy's", roots, proxies, true},
+	} {
+		leaf, err := c.by.Leaf("proxy.example.net")
+		if err != nil {
+			t.Fatal(err)
+		}
+		cert, err := x509.ParseCertificate(leaf.Certificate[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := cert.Verify(x509.VerifyOptions{DNSName: "proxy.example.net", Roots: c.roots}); (err == nil) != c.ok {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	if _, err := (&Upstream{Authority: "proxy.example.net:3129", CA: []byte("none")}).configure(roots, nil); err == nil {
+		t.Error("certificates that are none are taken")
+	}
+}
+
+func newAuthority(t *testing.T) *upstreamtest.Authority {
+	t.Helper()
+	a, err := upstreamtest.NewAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
 }
