@@ -9,10 +9,12 @@ import (
 )
 
 // Connections one uid may hold, and all together: a waiting client holds one, a
-// bottle has one or two. Root is not counted.
+// bottle has one or two. Root is not counted, and a few are everybody's own: those who
+// hold many together cannot keep anybody out.
 const (
 	maxConnsPerUID = 512
 	maxConns       = 4096
+	ownConns       = 16
 )
 
 // A peerListener asks the kernel who connects, at once, and turns away who holds
@@ -59,7 +61,7 @@ func (l *peerListener) enter(uid uint32) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.byUID[uid] >= maxConnsPerUID || l.total >= maxConns {
+	if own := l.byUID[uid]; own >= maxConnsPerUID || own >= ownConns && l.total >= maxConns {
 		return errors.New("too many connections")
 	}
 	l.byUID[uid]++

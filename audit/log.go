@@ -28,6 +28,9 @@ type LogOptions struct {
 // soon as there is room a [Dropped] event says how many. So are events lost to a
 // failing w, such as a full disk.
 //
+// It is full for an owner who has as many events in it as there are places left, so
+// that a bottle that makes many costs other users none of theirs.
+//
 // Record and Dropped are safe for concurrent use.
 type Log struct {
 	w       io.WriteCloser
@@ -37,8 +40,9 @@ type Log struct {
 	total   atomic.Uint64
 	done    chan struct{}
 
-	mu     sync.RWMutex // closed against a Record that is sending
+	mu     sync.Mutex
 	closed bool
+	waits  map[string]int // events in the queue, by owner
 
 	// Of the writing goroutine:
 	head Head
@@ -55,26 +59,39 @@ func NewLog(w io.WriteCloser, o LogOptions) *Log {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	l := &Log{w: w, now: o.Now, queue: make(chan Event, o.Queue), done: make(chan struct{}), head: o.Head}
+	l := &Log{w: w, now: o.Now, queue: make(chan Event, o.Queue), done: make(chan struct{}), head: o.Head, waits: make(map[string]int)}
 	go l.run()
 	return l
 }
 
 // Record implements [Sink].
 func (l *Log) Record(e Event) {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	if l.closed {
-		l.lost(1)
-		return
-	}
 	if e.Time.IsZero() {
 		e.Time = l.now()
 	}
-	select {
-	case l.queue <- e:
-	default:
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || !l.roomFor(e.Owner) {
 		l.lost(1)
+		return
+	}
+	l.waits[e.Owner]++
+	l.queue <- e // there is room, and nobody else sends
+}
+
+// roomFor says whether an event of the owner may wait; "" is the daemon, whose events
+// are few. The caller holds l.mu.
+func (l *Log) roomFor(owner string) bool {
+	left := cap(l.queue) - len(l.queue)
+	return left > 0 && (owner == "" || l.waits[owner] < left)
+}
+
+// taken gives the place of an event back.
+func (l *Log) taken(e Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.waits[e.Owner]--; l.waits[e.Owner] == 0 {
+		delete(l.waits, e.Owner)
 	}
 }
 
@@ -120,6 +137,7 @@ func (l *Log) run() {
 func (l *Log) write(buf []byte, e Event) []byte {
 	head, n := l.head, uint64(0)
 	for {
+		l.taken(e)
 		var err error
 		if buf, head, err = head.append(buf, e); err != nil {
 			l.lost(1) // an event that JSON cannot say; there is no such event

@@ -143,6 +143,39 @@ func TestNeverBlocks(t *testing.T) {
 	}
 }
 
+// TestOneOwnerLeavesRoom: events of one user that nobody writes down fast enough are
+// lost, and none of another's, nor of the daemon's own.
+func TestOneOwnerLeavesRoom(t *testing.T) {
+	w := &writer{gate: make(chan struct{})}
+	l := NewLog(w, LogOptions{Queue: 64})
+	for range 10000 {
+		l.Record(Event{Owner: "1001"})
+	}
+	dropped := l.Dropped()
+	if dropped == 0 {
+		t.Fatal("the control: none of the many was lost")
+	}
+	const few = 8
+	for range few {
+		l.Record(Event{Owner: "1002"})
+		l.Record(Event{})
+	}
+	if more := l.Dropped() - dropped; more > 0 {
+		t.Errorf("%d of the few were lost", more)
+	}
+	close(w.gate)
+	closeLog(t, l)
+	by := make(map[string]int)
+	for _, e := range events(t, w.buf.Bytes()) {
+		if e.Kind != Dropped {
+			by[e.Owner]++
+		}
+	}
+	if by["1002"] != few || by[""] != few || by["1001"] < few || len(l.waits) > 0 {
+		t.Errorf("written %v, still said to wait %v", by, l.waits)
+	}
+}
+
 // TestWriterFails fills the disk for a while: the chain holds and the loss is on record.
 func TestWriterFails(t *testing.T) {
 	w := &writer{}

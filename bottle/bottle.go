@@ -134,7 +134,7 @@ func (b *bottle) supervise() {
 	b.setState(Exited, &exit)
 	close(b.ended)
 	b.m.o.Log.Info("bottle ended", "bottle", b.record.ID, "name", b.record.Name, "owner", b.record.Owner, "code", exit.Code, "reason", exit.Reason)
-	b.m.trim()
+	b.m.trim(b.record.Owner)
 }
 
 // exitKilled is the status of a command that SIGKILL ended.

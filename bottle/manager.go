@@ -30,8 +30,9 @@ const DefaultRun = "/run/bottled"
 // HostInstance is the name of the service's own place in the run directory.
 const HostInstance = "host"
 
-// maxExited bounds the ended bottles that are still told about.
-const maxExited = 256
+// maxExited bounds the ended bottles of one user that are still told about: nobody's
+// push out another's.
+const maxExited = 128
 
 // Options says how a [Manager] works. The zero value is that of the service.
 type Options struct {
@@ -296,13 +297,13 @@ func (m *Manager) remove(b *bottle) {
 	delete(m.bottles, b.record.ID)
 }
 
-// trim forgets the oldest of the ended bottles that are too many.
-func (m *Manager) trim() {
+// trim forgets the oldest of the owner's ended bottles that are too many.
+func (m *Manager) trim(owner uint32) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var ended []*bottle
 	for _, b := range m.sorted(true) {
-		if b.Info().State == Exited {
+		if b.record.Owner == owner && b.Info().State == Exited {
 			ended = append(ended, b)
 		}
 	}

@@ -42,6 +42,36 @@ func newManager(t *testing.T, change ...func(*Options)) *Manager {
 	return m
 }
 
+// The ended bottles of one user push out the oldest of their own, and nobody else's.
+func TestExitedBottlesAreCountedByOwner(t *testing.T) {
+	m := newManager(t)
+	const busy, calm = 1001, 1002
+	ended := func(owner uint32) *bottle {
+		b := newBottle(m, record{ID: newID(), Owner: owner, Created: time.Now()})
+		b.setState(Exited, &Exit{})
+		close(b.ended)
+		m.mu.Lock()
+		m.bottles[b.record.ID] = b
+		m.mu.Unlock()
+		m.trim(owner)
+		return b
+	}
+	theirs := ended(calm)
+	first := ended(busy)
+	for range maxExited {
+		ended(busy)
+	}
+	if _, err := m.find(Caller{UID: calm}, theirs.record.ID); err != nil {
+		t.Errorf("pushed out by another user's: %v", err)
+	}
+	if _, err := m.find(Caller{UID: busy}, first.record.ID); err == nil {
+		t.Error("the control: more than the bound are kept")
+	}
+	if n := len(m.List(Caller{UID: busy}, true)); n != maxExited {
+		t.Errorf("%d are kept, not %d", n, maxExited)
+	}
+}
+
 // runDir is a run directory that every user may pass, unlike t.TempDir.
 func runDir(t *testing.T) string {
 	t.Helper()
