@@ -70,7 +70,8 @@ type Event struct {
 	BytesDown int64         `json:"bytes_down,omitempty"`
 	Duration  time.Duration `json:"duration_ns,omitempty"`
 	Injected  bool          `json:"injected,omitempty"` // a credential was set on this request
-	Scrubbed  int           `json:"scrubbed,omitempty"` // how often an injected value was taken out of the response
+	Scrubbed  int           `json:"scrubbed,omitempty"` // how often a token of the bottle was taken out of the response
+	Sealed    bool          `json:"sealed,omitempty"`   // the bottle got the status of the response and nothing else
 	Count     uint64        `json:"count,omitempty"`    // of a Dropped or Torn event, or of a Kernel event that stands for several
 }
 

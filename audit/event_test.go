@@ -19,7 +19,7 @@ func full() Event {
 		OriginalDst: netip.MustParseAddrPort("198.18.1.0:443"), Dialled: netip.MustParseAddrPort("203.0.113.1:443"),
 		Scheme: "https", SNI: "api.example.com", Authority: "api.example.com", Method: "GET", Path: PathOf("/v1/x"),
 		Verdict: Allow, Reason: "allowed", Route: "*.example.com", Rule: "r", Where: "body", Fingerprint: "f", Detail: "all is well",
-		Status: 200, BytesUp: 1, BytesDown: 2, Duration: time.Second, Injected: true, Scrubbed: 1, Count: 1,
+		Status: 200, BytesUp: 1, BytesDown: 2, Duration: time.Second, Injected: true, Scrubbed: 1, Sealed: true, Count: 1,
 	}
 }
 
@@ -34,7 +34,7 @@ func TestEventJSON(t *testing.T) {
 		`"process":{"pid":42,"comm":"curl","uid":1000},"protocol":"h2","original_dst":"198.18.1.0:443","dialled":"203.0.113.1:443",` +
 		`"scheme":"https","sni":"api.example.com","authority":"api.example.com","method":"GET","path":"/v1/x",` +
 		`"verdict":"allow","reason":"allowed","route":"*.example.com","rule":"r","detail":"all is well",` +
-		`"where":"body","fingerprint":"f","status":200,"bytes_up":1,"bytes_down":2,"duration_ns":1000000000,"injected":true,"scrubbed":1,"count":1}`
+		`"where":"body","fingerprint":"f","status":200,"bytes_up":1,"bytes_down":2,"duration_ns":1000000000,"injected":true,"scrubbed":1,"sealed":true,"count":1}`
 	b, err := json.Marshal(e)
 	if err != nil || string(b) != want {
 		t.Errorf("%s, %v\nwant %s", b, err, want)

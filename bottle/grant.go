@@ -33,8 +33,17 @@ func grantRoute(m *routes.Manifest, r proposal.Route) error {
 		made.Ports, made.AllowPrivate, made.DLP = other.Ports, other.AllowPrivate, beside(other.DLP)
 		made.Auth, made.TokenRef = other.Auth, other.TokenRef
 	}
+	made.Sealed = slices.ContainsFunc(m.Routes, func(other routes.ManifestRoute) bool { return seals(&other.Route, &made.Route) })
 	m.Routes = append(m.Routes, made)
 	return nil
+}
+
+// seals reports whether r would take paths out of a sealed route, where a nearer path
+// decides: what is granted there is sealed as well.
+func seals(sealed, r *routes.Route) bool {
+	return sealed.Sealed && sealed.Host == r.Host && (sealed.AnyPath || slices.ContainsFunc(r.Paths, func(p routes.PathPattern) bool {
+		return slices.ContainsFunc(sealed.Paths, func(q routes.PathPattern) bool { return q.Covers(p) })
+	}))
 }
 
 // barePass returns the route of the effective table that passes every request to a

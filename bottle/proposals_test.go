@@ -175,6 +175,31 @@ egress_proxy: {routes: [{host: api.example.com, path_allowlist: ["/user"]}]}
 	}
 }
 
+// TestAGrantBelowASealedPath is sealed too: the nearest path decides, and it would be the
+// way to what is sealed.
+func TestAGrantBelowASealedPath(t *testing.T) {
+	const manifest = `version: 1
+defaults: false
+egress_proxy:
+  routes:
+    - {host: api.example.com, path_allowlist: ["/app/installations/"], sealed: true}
+    - {host: api.example.com, path_allowlist: ["/repos"]}
+`
+	for path, want := range map[string]bool{"/app/installations/1/access_tokens": true, "/repos/x": false, "/other": false, "/app": false} {
+		p, err := proposal.ForRoute("api.example.com", []string{path}, nil, "because")
+		if err != nil {
+			t.Fatal(err)
+		}
+		after, err := readTable("m", []byte(manifest), p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := after.effective.Routes[2]; r.Paths[0].String() != path || r.Sealed != want {
+			t.Errorf("%s: sealed %v", r.Paths, r.Sealed)
+		}
+	}
+}
+
 // TestAnExemptMatchStaysOnItsRoute looks at the tables that grants make.
 func TestAnExemptMatchStaysOnItsRoute(t *testing.T) {
 	const manifest = `version: 1

@@ -23,7 +23,7 @@ func (i *interim) got(code int, header textproto.MIMEHeader) error {
 	i.seen++
 	// net/http itself says 100 when the body is first read, and 101 is no interim
 	// response of a request that asked for no upgrade.
-	if i.over || i.seen > i.x.s.cfg.Limits.Interim || code == http.StatusContinue || code == http.StatusSwitchingProtocols {
+	if i.over || i.x.decision.Route.Sealed || i.seen > i.x.s.cfg.Limits.Interim || code == http.StatusContinue || code == http.StatusSwitchingProtocols {
 		return nil
 	}
 	h := http.Header(header).Clone()

@@ -38,6 +38,7 @@ var (
 	reasonUpstream    = reason{"upstream-failed", http.StatusBadGateway, "the upstream broke the connection or the protocol"}
 	reasonEncoding    = reason{"response-encoding", http.StatusBadGateway, ""}
 	reasonSlice       = reason{"response-slice", http.StatusBadGateway, "the upstream sent part of a response although that was not asked for, and a token could be cut in two by it"}
+	reasonSealed      = reason{"route-sealed", http.StatusForbidden, "nothing but the status of a response comes back on this route, so a WebSocket is of no use on it"}
 	reasonUpgrade     = reason{"upstream-upgrade", http.StatusBadGateway, "the upstream's answer to the WebSocket handshake does not match it"}
 )
 

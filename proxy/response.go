@@ -11,6 +11,10 @@ import (
 // given a token it is searched for the bottle's tokens, without its content codings;
 // one that cannot be is refused.
 func (x *exchange) adopt(resp *http.Response) (reason, bool) {
+	if x.decision.Route.Sealed {
+		x.seal(resp)
+		return reason{}, true
+	}
 	x.cleanResponse(resp.Header)
 	body := &responseBody{x: x, resp: resp, src: resp.Body, in: resp.Body}
 	if x.guarded {

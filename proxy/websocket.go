@@ -49,6 +49,10 @@ func badHandshake(r *http.Request) string {
 // upstream's 101 proves that it took part in it.
 func (x *exchange) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	x.event.Protocol = "ws"
+	if x.decision.Route.Sealed {
+		x.deny(w, reasonSealed)
+		return
+	}
 	if detail := badHandshake(r); detail != "" {
 		x.deny(w, reasonWebSocket.because(detail))
 		return

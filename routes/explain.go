@@ -45,6 +45,9 @@ func describe(r *Route) string {
 	if r.Methods != nil {
 		words = append(words, "methods "+strings.Join(r.Methods, " "))
 	}
+	if r.Sealed {
+		words = append(words, "sealed")
+	}
 	return strings.Join(words, " ")
 }
 

@@ -90,7 +90,7 @@ func (r *reader) manifest(n *strict.Node) *Manifest {
 }
 
 func (r *reader) manifestRoute(n *strict.Node, key string) ManifestRoute {
-	v := r.Object(n, key, "host", "path_allowlist", "methods", "ports", "protocol", "auth", "role", "allow_private", "dlp")
+	v := r.Object(n, key, "host", "path_allowlist", "methods", "ports", "protocol", "auth", "role", "sealed", "allow_private", "dlp")
 	if strict.Missing(n, v, "host") {
 		r.Fail(n, key, "the route has no host: add host: NAME")
 	}
@@ -112,6 +112,7 @@ func (r *reader) route(v map[string]*strict.Node, key string) Route {
 		Paths:        strict.ParsedList(r.Reader, v["path_allowlist"], key+".path_allowlist", ParsePathPattern),
 		Methods:      strict.ParsedList(r.Reader, v["methods"], key+".methods", ParseMethod),
 		Ports:        r.ports(v["ports"], key+".ports"),
+		Sealed:       r.Flag(v["sealed"], key+".sealed", false),
 		AllowPrivate: strict.ParsedList(r.Reader, v["allow_private"], key+".allow_private", ParsePrivate),
 	}
 	if v["protocol"] != nil {

@@ -82,6 +82,19 @@ func (p PathPattern) String() string {
 	return "/" + s
 }
 
+// Covers reports whether p allows all that q allows.
+func (p PathPattern) Covers(q PathPattern) bool {
+	if len(q.segments) < len(p.segments) || len(q.segments) == len(p.segments) && p.below && !q.below {
+		return false
+	}
+	for i, s := range p.segments {
+		if q.segments[i] != s && !matchPieces(strings.Split(s, "*"), q.segments[i]) {
+			return false
+		}
+	}
+	return true
+}
+
 // CheckPath reports whether every program reads the path in the same way: no
 // reading of it, decoded once or twice, with dot segments resolved, with
 // parameters cut off or with backslashes as slashes, has other segments than the

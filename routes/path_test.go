@@ -185,3 +185,26 @@ func FuzzPath(f *testing.F) {
 		}
 	})
 }
+
+func TestCovers(t *testing.T) {
+	for _, row := range []struct {
+		p, q string
+		want bool
+	}{
+		{"/", "/a", true}, {"/", "/", true}, {"/a", "/a", true}, {"/a", "/a/", true}, {"/a", "/a/b/c", true}, {"/a/", "/a/b", true}, {"/a/*/c", "/a/b/c/d", true},
+		{"/a/*/c", "/a/*/c", true}, {"/a/x*", "/a/xy", true}, {"/a/x*", "/a/x*y", true},
+		{"/a/", "/a", false}, {"/a/b", "/a", false}, {"/a", "/ab", false}, {"/a/*/c", "/a/b/d", false}, {"/a/x*", "/a/*", false},
+	} {
+		p, err := ParsePathPattern(row.p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q, err := ParsePathPattern(row.q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Covers(q); got != row.want {
+			t.Errorf("%s covers %s: %v", p, q, got)
+		}
+	}
+}

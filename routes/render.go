@@ -23,6 +23,7 @@ type renderedRoute struct {
 	Methods      []string     `json:"methods,omitempty"`
 	Ports        []uint16     `json:"ports,omitempty"`
 	Protocol     string       `json:"protocol,omitempty"`
+	Sealed       bool         `json:"sealed,omitempty"`
 	AllowPrivate []string     `json:"allow_private,omitempty"`
 	DLP          *renderedDLP `json:"dlp,omitempty"`
 }
@@ -100,7 +101,7 @@ func renderRoute(r *Route) renderedRoute {
 
 // publicRoute is the part that the bottle itself may see.
 func publicRoute(r *Route) renderedRoute {
-	out := renderedRoute{Host: r.Host.String(), Methods: r.Methods, Ports: r.Ports}
+	out := renderedRoute{Host: r.Host.String(), Methods: r.Methods, Ports: r.Ports, Sealed: r.Sealed}
 	if !r.AnyPath {
 		paths := make([]string, 0, len(r.Paths))
 		for _, p := range r.Paths {
@@ -148,7 +149,7 @@ func Parse(data []byte, generation uint64) (*Table, error) {
 
 func (r *reader) renderedRoute(n *strict.Node, key string) *Route {
 	v := r.Object(n, key, "host", "path_allowlist", "auth_scheme", "token_env", "auth_header", "auth_username", "auth_query",
-		"methods", "ports", "protocol", "allow_private", "dlp")
+		"methods", "ports", "protocol", "sealed", "allow_private", "dlp")
 	if strict.Missing(n, v, "host") {
 		r.Fail(n, key, "the route has no host")
 	}

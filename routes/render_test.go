@@ -24,7 +24,7 @@ egress_proxy:
       auth: {header: x-api-key, token_ref: "credential:anthropic"}
       role: [claude_code_oauth]
     - {host: git.example.com, auth: {scheme: Basic, username: git, token_ref: GH_PAT}, dlp: {mode: warn, exempt: [github-pat, {rule: npm-access-token, fingerprint: 0123456789abcdef}], unreadable: warn}}
-    - {host: maps.example.com, auth: {query: key, token_ref: "command:/usr/bin/mint maps"}}
+    - {host: maps.example.com, auth: {query: key, token_ref: "command:/usr/bin/mint maps"}, sealed: true}
     - {host: "*.wild.example.com", methods: [GET, HEAD], ports: [443, 8443], allow_private: [10.0.0.0/8, "fd00::/8"]}
     - {host: ssh.example.com, protocol: tcp, ports: [22]}
     - {host: pinned.example.com, protocol: tls-passthrough}
@@ -87,6 +87,23 @@ func TestWarnings(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Endpoints that give tokens out are pointed at, unless they are sealed or get none.
+func TestMintingWarning(t *testing.T) {
+	for text, want := range map[string]int{
+		`auth: {scheme: Bearer, token_ref: T}`:               1,
+		`auth: {scheme: Bearer, token_ref: T}, sealed: true`: 0,
+		`methods: [POST]`: 0,
+	} {
+		m, err := ParseManifest("m.yaml", []byte("version: 1\negress_proxy:\n  routes:\n    - {host: a.example.com, path_allowlist: [/app/installations/*/access_tokens], "+text+"}\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := m.Warnings(); len(got) != want || want == 1 && !strings.Contains(got[0].String(), "sealed: true") {
+			t.Errorf("%s: %v", text, got)
+		}
 	}
 }
 
@@ -169,7 +186,7 @@ func TestRender(t *testing.T) {
   {"host":"api.github.com","path_allowlist":["/repos/acme/","/user"],"auth_scheme":"Bearer","token_env":"EGRESS_PROXY_TOKEN_0"},
   {"host":"api.anthropic.com","auth_scheme":"raw","token_env":"EGRESS_PROXY_TOKEN_1","auth_header":"X-Api-Key"},
   {"host":"git.example.com","auth_scheme":"Basic","token_env":"EGRESS_PROXY_TOKEN_0","auth_username":"git","dlp":{"mode":"warn","exempt":["github-pat",{"rule":"npm-access-token","fingerprint":"0123456789abcdef"}],"unreadable":"warn"}},
-  {"host":"maps.example.com","auth_scheme":"raw","token_env":"EGRESS_PROXY_TOKEN_2","auth_query":"key"},
+  {"host":"maps.example.com","auth_scheme":"raw","token_env":"EGRESS_PROXY_TOKEN_2","auth_query":"key","sealed":true},
   {"host":"*.wild.example.com","methods":["GET","HEAD"],"ports":[443,8443],"allow_private":["10.0.0.0/8","fd00::/8"]},
   {"host":"ssh.example.com","ports":[22],"protocol":"tcp"},
   {"host":"pinned.example.com","protocol":"tls-passthrough"},
@@ -249,7 +266,7 @@ func TestAllowlistJSON(t *testing.T) {
 	if err := json.Unmarshal(got, &v); err != nil || len(v.Routes) != len(tab.Routes()) {
 		t.Fatalf("%v in %s", err, got)
 	}
-	known := map[string]bool{"host": true, "path_allowlist": true, "auth_scheme": true, "token_env": true, "methods": true, "ports": true, "protocol": true}
+	known := map[string]bool{"host": true, "path_allowlist": true, "auth_scheme": true, "token_env": true, "methods": true, "ports": true, "protocol": true, "sealed": true}
 	for _, r := range v.Routes {
 		for key := range r {
 			if !known[key] {

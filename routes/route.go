@@ -61,6 +61,10 @@ type Route struct {
 	// Auth says which credential is injected; nil is none.
 	Auth *Auth
 
+	// Sealed keeps all of a response but its status from the bottle: for endpoints that
+	// give tokens out.
+	Sealed bool
+
 	// AllowPrivate are the private ranges that the host may resolve to. A range may
 	// be wider than a metadata service in it: whoever dials asks [IsMetadata] too.
 	AllowPrivate []netip.Prefix
@@ -162,6 +166,8 @@ func (r *Route) checkOpaque() error {
 		return fmt.Errorf("protocol %s carries no method that could be judged: remove methods, or use protocol: http", proto)
 	case r.Auth != nil:
 		return fmt.Errorf("protocol %s is not opened, so no credential can be injected: remove auth, or use protocol: http", proto)
+	case r.Sealed:
+		return fmt.Errorf("protocol %s is not opened, so no response can be kept back: remove sealed, or use protocol: http", proto)
 	case r.DLP != nil:
 		return fmt.Errorf("protocol %s is not opened, so it can not be scanned: remove dlp, or use protocol: http", proto)
 	case r.Protocol == TCP && r.Ports == nil:

@@ -12,8 +12,11 @@ import (
 // says what is done.
 var bodyDriven = []string{"graphql", "jsonrpc", "json-rpc", "xmlrpc", "xmlrpc.php", "soap", "batch", "$batch", "_bulk", "mcp"}
 
+// minting are path segments of endpoints that give tokens out.
+var minting = []string{"access_tokens", "access_token", "personal_access_tokens", "oauth", "token", "tokens", "credentials"}
+
 // Warnings returns what is allowed and worth a second look: wildcards, endpoints
-// that a path list does not really limit, routes that allow nothing, roles that
+// that a path list does not really limit or that give tokens out, routes that allow nothing, roles that
 // promise a token that no route injects. They are in the order of the manifest
 // and never a reason to refuse it.
 func (m *Manifest) Warnings() []Problem {
@@ -33,12 +36,19 @@ func (m *Manifest) Warnings() []Problem {
 			if slices.ContainsFunc(p.segments, isBodyDriven) {
 				warn(r.Line, key, "the path %q usually acts on the body of the request, which no path list limits: it is allowed as a whole", p)
 			}
+			if r.Auth != nil && !r.Sealed && slices.ContainsFunc(p.segments, isMinting) {
+				warn(r.Line, key, "the path %q usually answers with a token, which the bottle would hold: give it a route of its own with sealed: true, or remove it", p)
+			}
 		}
 		if len(r.Roles) > 0 && r.Auth == nil {
 			warn(r.Line, key, "role %s makes its tool believe that it is signed in, and the route has no auth: add auth", r.Roles[0].Name)
 		}
 	}
 	return list
+}
+
+func isMinting(segment string) bool {
+	return slices.Contains(minting, strings.ToLower(segment))
 }
 
 func isBodyDriven(segment string) bool {
