@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"bottled/trust"
 	"bottled/upstreamtest"
 )
 
@@ -77,9 +78,9 @@ func newOutside(t *testing.T) *outside {
 		t.Fatal(err)
 	}
 	w := &outside{dir: dir, authority: authority}
-	if err := os.WriteFile(hostRoots(os.Getpid()), authority.PEM(), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	w.put(t, "roots", string(authority.PEM()), 0o600)
+	hostRoots = func(*trust.Host) (*os.File, error) { return os.Open(filepath.Join(dir, "roots")) }
+	t.Cleanup(func() { hostRoots = (*trust.Host).Roots })
 	if w.names, err = upstreamtest.NewNameServer(); err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"bottled/cgroup"
 	"bottled/launch"
 	"bottled/netns"
+	"bottled/trust"
 	"bottled/worker"
 )
 
@@ -209,6 +210,9 @@ func (s *start) spawnWorker() (err error) {
 	return err
 }
 
+// hostRoots is where enforcers get the host's authorities from. Tests have others.
+var hostRoots = (*trust.Host).Roots
+
 func (s *start) handOver() error {
 	handover, err := s.authority.Marshal()
 	if err != nil {
@@ -220,6 +224,11 @@ func (s *start) handOver() error {
 	}
 	flows := os.NewFile(uintptr(fd), "flows")
 	defer flows.Close()
+	roots, err := hostRoots(s.m.trust)
+	if err != nil {
+		return err
+	}
+	defer roots.Close()
 	tokens, expires := reveal(s.tokens)
 	return s.b.worker.HandOver(worker.Handoff{
 		Bottle:     s.record.ID,
@@ -240,6 +249,7 @@ func (s *start) handOver() error {
 		worker.FileDNS:    s.listeners.DNSPacket,
 		worker.FileDNSTCP: s.listeners.DNSStream,
 		worker.FileFlows:  {flows},
+		worker.FileRoots:  {roots},
 	})
 }
 

@@ -36,7 +36,7 @@ func TestAttackSharedHTTP2(t *testing.T) {
 	}, "api.example.com")
 	b.at(443, up.Addr.String())
 	b.authority = a.authority
-	c := newWorld(t, bareAPI, func(_ *world, c *proxy.Config) { c.Roots = a.authority.Pool() })
+	c := newWorld(t, bareAPI, func(_ *world, c *proxy.Config) { c.Roots = a.authority.Pool })
 	c.at(443, up.Addr.String())
 	shared := func(first, second *world) error {
 		mu.Lock()

@@ -83,7 +83,7 @@ func TestAttackUpstreamCertificates(t *testing.T) {
 	i := newIssuer(t)
 	roots := x509.NewCertPool()
 	roots.AddCert(i.cert)
-	w := newWorld(t, injecting, func(_ *world, c *proxy.Config) { c.Roots = roots })
+	w := newWorld(t, injecting, func(_ *world, c *proxy.Config) { c.Roots = func() *x509.CertPool { return roots } })
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)

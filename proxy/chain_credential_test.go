@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"crypto/x509"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -216,9 +217,9 @@ func TestChainCredentialOfRealProxies(t *testing.T) {
 	}{{"tinyproxy", tiny, false, true}, {"squid", squid, false, false}, {"squid in TLS", squid, true, true}} {
 		through := func(auth *routes.Auth, token string) *world {
 			return newWorld(t, onPorts(up.Addr.Port(), 1, 2), chained(tc.e, tc.secure), func(_ *world, c *proxy.Config) {
-				c.Roots, c.Upstream.Auth, c.Upstream.Token = tc.e.ca, auth, tokenOf(func() string { return token })
+				c.Roots, c.Upstream.Auth, c.Upstream.Token = func() *x509.CertPool { return tc.e.ca }, auth, tokenOf(func() string { return token })
 				if tc.roots {
-					c.Roots = first.authority.Pool()
+					c.Roots = first.authority.Pool
 				}
 			})
 		}

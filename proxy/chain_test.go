@@ -48,7 +48,7 @@ func TestChainPlain(t *testing.T) {
 	first := newWorld(t, bareAPI)
 	secure := first.upstream(echoHost, "api.example.com", "pass.example.com")
 	plain := first.plainUpstream(echoHost)
-	w := newWorld(t, onPorts(secure.Addr.Port(), plain.Addr.Port(), tcp), chained(e, false), func(_ *world, c *proxy.Config) { c.Roots = first.authority.Pool() })
+	w := newWorld(t, onPorts(secure.Addr.Port(), plain.Addr.Port(), tcp), chained(e, false), func(_ *world, c *proxy.Config) { c.Roots = first.authority.Pool })
 	for _, h2 := range []bool{false, true} {
 		for scheme, port := range map[string]string{"https": secure.Port(), "http": plain.Port()} {
 			if resp, body := w.get(w.client(h2), scheme+"://api.example.com:"+port+"/a?b"); resp.StatusCode != 200 || body != "api.example.com:"+port {
@@ -98,7 +98,7 @@ func TestChainIntercepting(t *testing.T) {
 	e := squid(t, first.authority.PEM(), "http_access allow all")
 	url := "https://api.example.com:" + up.Port() + "/a?b"
 	through := func(secure bool, roots *x509.CertPool, more ...option) *world {
-		return newWorld(t, onPorts(up.Addr.Port(), 1, 2), append([]option{chained(e, secure), func(_ *world, c *proxy.Config) { c.Roots = roots }}, more...)...)
+		return newWorld(t, onPorts(up.Addr.Port(), 1, 2), append([]option{chained(e, secure), func(_ *world, c *proxy.Config) { c.Roots = func() *x509.CertPool { return roots } }}, more...)...)
 	}
 	for _, secure := range []bool{false, true} {
 		roots := e.ca

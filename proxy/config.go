@@ -35,8 +35,9 @@ type Config struct {
 	// BottleAddrs are the addresses of the bottle itself. A connection to one of
 	// them, or to loopback, went to the listener directly and is closed.
 	BottleAddrs []netip.Addr
-	// Roots verify upstreams, nothing else does. Nil: the system's.
-	Roots *x509.CertPool
+	// Roots verify upstreams, nothing else does. It is asked when an upstream is
+	// spoken to, more than once. Nil, or what returns nil: the system's.
+	Roots func() *x509.CertPool
 	// Upstream is another proxy that every connection goes through, none directly.
 	// Nil: there is none.
 	Upstream *Upstream

@@ -90,7 +90,7 @@ func newWorld(t testing.TB, routesJSON string, options ...option) *world {
 	}
 	w.names[magicAddr] = magic
 	cfg := proxy.Config{
-		Table: w.table(routesJSON, 1), CA: w.bottleCA, Resolver: w, Dial: w.dial, Roots: w.authority.Pool(), Bottle: "test", Owner: "nobody",
+		Table: w.table(routesJSON, 1), CA: w.bottleCA, Resolver: w, Dial: w.dial, Roots: w.authority.Pool, Bottle: "test", Owner: "nobody",
 		HostAddrs:   func() ([]netip.Addr, error) { return []netip.Addr{netip.MustParseAddr("192.0.2.77")}, nil },
 		BottleAddrs: []netip.Addr{netip.MustParseAddr("100.64.0.2")},
 		Names: func(a netip.Addr) (routes.Host, bool) {

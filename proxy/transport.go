@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -75,7 +76,11 @@ const (
 // only.
 func (s *Server) newPool() *pool {
 	l := s.cfg.Limits
-	verify := &tls.Config{RootCAs: s.cfg.Roots, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(256)}
+	var roots *x509.CertPool
+	if s.cfg.Roots != nil {
+		roots = s.cfg.Roots()
+	}
+	verify := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(256)}
 	plain := h1.New(h1.Options{
 		Dial: s.dial, TLS: verify, HandshakeTimeout: l.UpstreamHandshake, ResponseTimeout: l.UpstreamResponse,
 		HeaderBytes: l.ResponseHeader, MaxIdle: maxIdle, MaxIdlePerHost: maxIdlePerHost, IdleTimeout: idleTimeout,

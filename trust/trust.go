@@ -51,6 +51,7 @@ type Host struct {
 
 	mu      sync.Mutex
 	bundles map[string]*roots // by real path
+	roots   gathered          // by Roots
 }
 
 // NewHost returns the host whose root directory fsys is, such as [os.DirFS] of "/".

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -43,7 +42,7 @@ type live struct {
 func (e *enforcer) table() *routes.Table { return e.live.Load().table }
 
 // newEnforcer puts the parts together from what was handed over.
-func newEnforcer(h Handoff, s *sockets, roots *x509.CertPool) (*enforcer, error) {
+func newEnforcer(h Handoff, s *sockets) (*enforcer, error) {
 	table, err := routes.Parse(h.Routes, h.Generation)
 	if err != nil {
 		return nil, fmt.Errorf("worker: routes: %w", err)
@@ -58,8 +57,12 @@ func newEnforcer(h Handoff, s *sockets, roots *x509.CertPool) (*enforcer, error)
 		return nil, fmt.Errorf("worker: %w", err)
 	}
 	e := &enforcer{events: newEvents(), screen: screen.New(h.DLP, dlp.Limits{}, h.DLPKey), upstream: h.Upstream}
-	upstream, err := h.Upstream.configure(roots, e.proxyToken)
+	upstream, err := h.Upstream.configure(s.roots, e.proxyToken)
 	if err = errors.Join(err, h.Upstream.complete(held)); err != nil {
+		return nil, fmt.Errorf("worker: %w", err)
+	}
+	upstreams, err := h.upstreams(s.roots)
+	if err != nil {
 		return nil, fmt.Errorf("worker: %w", err)
 	}
 	processes, err := newProcesses(s)
@@ -76,7 +79,7 @@ func newEnforcer(h Handoff, s *sockets, roots *x509.CertPool) (*enforcer, error)
 		Credential:  e.credential,
 		Resolver:    resolver(h.Resolver),
 		BottleAddrs: h.Own,
-		Roots:       roots,
+		Roots:       sync.OnceValue(upstreams.pool),
 		Upstream:    upstream,
 		Names:       names.Name,
 		Process:     processes.accepted,

@@ -18,7 +18,7 @@ import (
 // handoffVersion is raised whenever the meaning of a [Handoff] changes. A worker
 // is always the same binary as the daemon that starts it, so a difference is a
 // bug and refused.
-const handoffVersion = 4
+const handoffVersion = 5
 
 // maxHandoff bounds the encoded handoff: the largest manifest gives a routes file
 // of a few MiB.
@@ -51,6 +51,7 @@ const (
 	FileDNSTCP  = "dns-tcp" // listener on port 53, one per family
 	FileControl = "control" // listening Unix socket for the daemon
 	FileFlows   = "flows"   // BPF map of who opened which connection
+	FileRoots   = "roots"   // the host's authorities, in PEM
 )
 
 // String does not show what the handoff holds.

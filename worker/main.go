@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -52,11 +52,6 @@ func run(socket *os.File) error {
 
 // prepare does all that can fail before the worker says that it is ready.
 func prepare(conn *net.UnixConn) (*enforcer, *sockets, error) {
-	// Read while /etc and what it points to are still in reach.
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		return nil, nil, fmt.Errorf("system roots: %w", err)
-	}
 	if err := confine(); err != nil {
 		return nil, nil, err
 	}
@@ -64,15 +59,11 @@ func prepare(conn *net.UnixConn) (*enforcer, *sockets, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	// Upstreams are verified against the system's roots and those the manifest adds.
-	if len(h.UpstreamCA) > 0 && !roots.AppendCertsFromPEM(h.UpstreamCA) {
-		return nil, nil, errors.New("upstream_ca holds no certificate in PEM form")
-	}
 	s, err := open(files)
 	if err != nil {
 		return nil, nil, err
 	}
-	e, err := newEnforcer(h, s, roots)
+	e, err := newEnforcer(h, s)
 	return e, s, err
 }
 
@@ -86,9 +77,14 @@ func answer(conn *net.UnixConn, err error) error {
 	return errors.Join(err, json.NewEncoder(io.Writer(conn)).Encode(v))
 }
 
+// settle is how long after its start a worker gives back the memory that the start
+// took: most bottles are idle most of the time.
+const settle = time.Second
+
 // serve runs until SIGTERM or until one of its servers fails, which ends them all:
 // half an enforcer is none.
 func (e *enforcer) serve(s *sockets) error {
+	time.AfterFunc(settle, debug.FreeOSMemory)
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer cancel()
 	group, ctx := errgroup.WithContext(ctx)

@@ -14,6 +14,7 @@ type sockets struct {
 	dnsTCP  []net.Listener
 	control net.Listener
 	flows   *os.File // nil where the hooks are not there
+	roots   *os.File // the host's authorities
 }
 
 // open makes sockets of files and closes the files. A worker without a listener
@@ -48,6 +49,10 @@ func open(files map[string][]*os.File) (*sockets, error) {
 	if len(s.tcp) == 0 || len(s.dns) == 0 || len(files[FileControl]) != 1 {
 		return nil, errors.New("worker: the handoff lacks a listener")
 	}
+	if len(files[FileRoots]) != 1 {
+		return nil, errors.New("worker: the handoff lacks the host's authorities")
+	}
+	s.roots = files[FileRoots][0]
 	var err error
 	if s.control, err = net.FileListener(files[FileControl][0]); err != nil {
 		return nil, fmt.Errorf("worker: control socket: %w", err)
@@ -56,7 +61,7 @@ func open(files map[string][]*os.File) (*sockets, error) {
 		s.flows = flows[0]
 	}
 	for name, group := range files {
-		if name == FileFlows {
+		if name == FileFlows || name == FileRoots {
 			continue
 		}
 		for _, f := range group {

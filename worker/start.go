@@ -19,7 +19,7 @@ import (
 const Arg0 = "bottled-worker"
 
 // startTimeout bounds how long a worker may take from fork to ready. It parses
-// the route table and the system's roots in that time: some ten milliseconds.
+// the route table in that time: a few milliseconds.
 const startTimeout = 20 * time.Second
 
 // handoffFD is where a worker finds its socketpair.
@@ -121,7 +121,7 @@ func (p *pending) handOver(h Handoff, files map[string][]*os.File) error {
 	h.Version = handoffVersion
 	h.Files = []string{FileControl}
 	all := []*os.File{p.control}
-	for _, name := range []string{FileTCP, FileDNS, FileDNSTCP, FileFlows} {
+	for _, name := range []string{FileTCP, FileDNS, FileDNSTCP, FileFlows, FileRoots} {
 		for _, f := range files[name] {
 			h.Files = append(h.Files, name)
 			all = append(all, f)

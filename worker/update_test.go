@@ -87,7 +87,7 @@ func TestUpdatesUnderLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := update(1)
-	e, err := newEnforcer(Handoff{Routes: first.Routes, Generation: 1, Tokens: first.Tokens, CA: key.Reveal(), Resolver: names.Addr()}, &sockets{}, authority.Pool())
+	e, err := newEnforcer(Handoff{Routes: first.Routes, Generation: 1, Tokens: first.Tokens, CA: key.Reveal(), Resolver: names.Addr(), UpstreamCA: authority.PEM()}, &sockets{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,9 +1,9 @@
 package worker
 
 import (
-	"crypto/x509"
 	"errors"
 	"fmt"
+	"os"
 
 	"bottled/proxy"
 	"bottled/routes"
@@ -21,10 +21,9 @@ type Upstream struct {
 	Username string `json:"username,omitempty"`
 }
 
-// configure returns the proxy with what it is verified by, and adds its authority
-// to roots, which verify upstreams: there are none but through it. token is asked for
-// its credential at each dial.
-func (u *Upstream) configure(roots *x509.CertPool, token func() (secret.Token, bool)) (*proxy.Upstream, error) {
+// configure returns the proxy with what it is verified by, which is the host's
+// authorities with its own. token is asked for its credential at each dial.
+func (u *Upstream) configure(host *os.File, token func() (secret.Token, bool)) (*proxy.Upstream, error) {
 	if u == nil {
 		return nil, nil
 	}
@@ -32,14 +31,10 @@ func (u *Upstream) configure(roots *x509.CertPool, token func() (secret.Token, b
 	if err != nil || authority.Port == 0 {
 		return nil, fmt.Errorf("upstream_proxy: %q is not host:port", u.Authority)
 	}
-	own, err := x509.SystemCertPool()
-	if err != nil {
-		return nil, fmt.Errorf("upstream_proxy: system roots: %w", err)
+	if err := checkPEM(u.CA); err != nil {
+		return nil, fmt.Errorf("upstream_proxy: ca %w", err)
 	}
-	if len(u.CA) > 0 && !(own.AppendCertsFromPEM(u.CA) && roots.AppendCertsFromPEM(u.CA)) {
-		return nil, errors.New("upstream_proxy: ca holds no certificate in PEM form")
-	}
-	p := &proxy.Upstream{TLS: u.TLS, Authority: authority, Roots: own}
+	p := &proxy.Upstream{TLS: u.TLS, Authority: authority, Roots: authorities{host, [][]byte{u.CA}}.pool()}
 	if u.Scheme != "" {
 		p.Auth, p.Token = &routes.Auth{Scheme: u.Scheme, Username: u.Username, Slot: routes.ProxySlot}, token
 	}

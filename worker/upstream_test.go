@@ -13,7 +13,6 @@ import (
 // TestAProxyWithoutItsCredential is refused at the start and in an update, which then
 // changes nothing.
 func TestAProxyWithoutItsCredential(t *testing.T) {
-	authority := newAuthority(t)
 	bottleCA, err := ca.New("test", noon)
 	if err != nil {
 		t.Fatal(err)
@@ -26,7 +25,7 @@ func TestAProxyWithoutItsCredential(t *testing.T) {
 		return newEnforcer(Handoff{
 			Routes: []byte(`{"routes": []}`), Generation: 1, CA: key.Reveal(), Tokens: tokens,
 			Upstream: &Upstream{Authority: "127.0.0.1:3128", Scheme: "Basic", Username: "ci"},
-		}, &sockets{}, authority.Pool())
+		}, &sockets{})
 	}
 	if _, err := start(nil); err == nil || !strings.Contains(err.Error(), "upstream_proxy") {
 		t.Errorf("at the start: %v", err)
@@ -69,11 +68,16 @@ func TestAProxyWithoutItsCredential(t *testing.T) {
 // proxy, and what is trusted for the proxy is for what comes through it.
 func TestTheAuthoritiesOfALeg(t *testing.T) {
 	upstreams, proxies := newAuthority(t), newAuthority(t)
-	roots := upstreams.Pool()
-	p, err := (&Upstream{TLS: true, Authority: "proxy.example.net:3129", CA: proxies.PEM()}).configure(roots, nil)
+	h := Handoff{UpstreamCA: upstreams.PEM(), Upstream: &Upstream{TLS: true, Authority: "proxy.example.net:3129", CA: proxies.PEM()}}
+	p, err := h.Upstream.configure(nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	verified, err := h.upstreams(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := verified.pool()
 	for _, c := range []struct {
 		name  string
 		roots *x509.CertPool
@@ -97,7 +101,7 @@ func TestTheAuthoritiesOfALeg(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
-	if _, err := (&Upstream{Authority: "proxy.example.net:3129", CA: []byte("none")}).configure(roots, nil); err == nil {
+	if _, err := (&Upstream{Authority: "proxy.example.net:3129", CA: []byte("none")}).configure(nil, nil); err == nil {
 		t.Error("certificates that are none are taken")
 	}
 }
