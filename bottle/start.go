@@ -147,7 +147,7 @@ func (s *start) makeCgroups() (err error) {
 	if s.plan.mapped {
 		s.record.User = mappedID(s.inside.ID())
 	}
-	if err := s.m.limit(s.inside, insideLimits); err != nil {
+	if err := s.m.limitInside(s.inside, s.plan.settings.Limits); err != nil {
 		return err
 	}
 	return s.m.limit(s.outside, enforcerLimits)

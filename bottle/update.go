@@ -137,7 +137,7 @@ func (b *bottle) sameBottle(t table, upstreamCA []byte) error {
 
 // settled is what a manifest says about the bottle, without where it says so.
 func settled(s routes.Settings) []any {
-	return []any{s.Writable, s.Hidden, s.Env, s.UserNamespaces}
+	return []any{s.Writable, s.Hidden, s.Env, s.UserNamespaces, s.Limits}
 }
 
 // keep says which slots of a new table have a token of the old one: those whose

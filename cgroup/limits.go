@@ -16,16 +16,17 @@ import (
 
 // Limits bound what a group and everything below it use. Zero: no bound.
 type Limits struct {
-	Memory    int64         // bytes, memory.max
+	Memory    int64         // bytes, memory.max; nothing is swapped beside it
 	Processes int           // threads count, pids.max
-	CPU       time.Duration // of running time in each period of 100 ms, over all cores, cpu.max
+	CPU       time.Duration // of running time in each [CPUPeriod], over all cores, cpu.max
 }
 
 // ErrNoController says that a limit cannot be set because the host has not given the
 // controller to this part of the tree.
 var ErrNoController = errors.New("the controller is not there: on a hybrid host it is bound to cgroup v1; under systemd the service needs Delegate=yes")
 
-const cpuPeriod = 100 * time.Millisecond
+// CPUPeriod is the period of [Limits.CPU].
+const CPUPeriod = 100 * time.Millisecond
 
 // Limit sets the limits and hands the controllers down from base, which [Base] gave.
 // A controller that is not there is reported by an error that wraps
@@ -69,13 +70,28 @@ func (g *Group) limit(base, controller, value string) error {
 		return err
 	}
 	if controller == "cpu" {
-		value += " " + strconv.FormatInt(cpuPeriod.Microseconds(), 10)
+		value += " " + strconv.FormatInt(CPUPeriod.Microseconds(), 10)
 	}
 	file := filepath.Join(g.path, controller+".max")
 	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 		return ErrNoController
 	}
+	if controller == "memory" {
+		if err := noSwap(g.path); err != nil {
+			return err
+		}
+	}
 	return os.WriteFile(file, []byte(value), 0)
+}
+
+// noSwap makes a limit of memory one of memory and swap. A kernel without swap, or that
+// does not account for it, has no such file (mm/memcontrol.c, swap_files).
+func noSwap(dir string) error {
+	file := filepath.Join(dir, "memory.swap.max")
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return os.WriteFile(file, []byte("0"), 0)
 }
 
 // handDown enables the controller for the groups below each directory from base to dir.

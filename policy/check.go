@@ -128,6 +128,9 @@ func (c *check) manifest(m *routes.Manifest) {
 	if m.Bottle.UserNamespaces {
 		c.leave(may.userNamespaces, "user_namespaces", "you may not use user_namespaces: remove it")
 	}
+	if _, over := m.Bottle.Limits.Within(c.p.limits.bottle); over != "" {
+		c.refuse(c.p.limits.bottleAt, "bottle.limits.%s is more than a bottle may use on this host: lower it, or remove it", over)
+	}
 	if m.UpstreamProxy != nil {
 		c.chain(m.UpstreamProxy)
 	}

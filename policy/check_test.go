@@ -74,6 +74,9 @@ func TestTheFloor(t *testing.T) {
 		{"no upstream_ca", "may: {upstream_ca: false}\n", bare + "upstream_ca: ca.pem\n", bare, "may.upstream_ca"},
 		{"no upstream_proxy", "may: {upstream_proxy: false}\n", bare + "upstream_proxy: {url: \"http://p.example.com:1\"}\n", bare, "may.upstream_proxy"},
 		{"no user_namespaces", "may: {user_namespaces: false}\n", bare + "bottle: {user_namespaces: true}\n", bare + "bottle: {user_namespaces: false}\n", "may.user_namespaces"},
+		{"too much memory", "limits: {bottle: {memory: 1GiB}}\n", bare + "bottle: {limits: {memory: 1025MiB}}\n", bare + "bottle: {limits: {memory: 1GiB, processes: 64}}\n", "limits.bottle: bottle.limits.memory is more"},
+		{"too many processes", "limits: {bottle: {processes: 64, memory: 1GiB}}\n", bare + "bottle: {limits: {processes: 65}}\n", bare, "bottle.limits.processes"},
+		{"too many cores", "limits: {bottle: {cpus: 0.5}}\n", bare + "bottle: {limits: {cpus: 0.501}}\n", bare + "bottle: {limits: {cpus: 0.5}}\n", "bottle.limits.cpus"},
 		{"for others", "may: {tcp: {users: [1001], groups: [2001]}}\n", route(`host: a.example.com, protocol: tcp, ports: [22]`), bare, "may.tcp"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 
+	"bottled/routes"
 	"bottled/strict"
 )
 
@@ -15,10 +16,13 @@ const (
 	maxLimit       = 1 << 20
 )
 
-// limits are numbers of bottles that run at once. The zero limits are none.
+// limits are numbers of bottles that run at once, of which zero lets none run, and what
+// each may use, of which zero is no ceiling.
 type limits struct {
 	bottles, total int
 	users          map[uint32]int
+	bottle         routes.Limits // ceiling of each
+	bottleAt       place
 }
 
 func (l limits) of(s Subject) int {
@@ -31,12 +35,16 @@ func (l limits) of(s Subject) int {
 	return l.bottles
 }
 
-func readLimits(r *strict.Reader, n *strict.Node) limits {
-	v := r.Object(n, "limits", "bottles", "total", "users")
+func readLimits(r *strict.Reader, n *strict.Node, file string) limits {
+	v := r.Object(n, "limits", "bottles", "total", "users", "bottle")
 	l := limits{
 		bottles: bound(r, v["bottles"], "limits.bottles", defaultBottles),
 		total:   bound(r, v["total"], "limits.total", defaultTotal),
 		users:   make(map[uint32]int),
+		bottle:  routes.ReadLimits(r, v["bottle"], "limits.bottle"),
+	}
+	if n := v["bottle"]; n != nil {
+		l.bottleAt = place{file, n.Line, "limits.bottle"}
 	}
 	values := make(map[string]*strict.Node)
 	if v["users"] != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"bottled/routes"
 	"bottled/secret"
 	"bottled/strict"
 )
@@ -107,7 +108,7 @@ func parsePolicy(name string, data []byte, read func(path string) ([]byte, error
 	}
 	p.may = readMay(r, v["may"], name)
 	p.classes = classes(r, v["approve"], name)
-	p.limits = readLimits(r, v["limits"])
+	p.limits = readLimits(r, v["limits"], name)
 	p.chain = readChain(r, v["upstream_proxy"], name, read)
 	p.tokens = tokens(r, v["tokens"], name, &p.store)
 	if err := r.Err(); err != nil {
@@ -123,6 +124,14 @@ func (p *Policy) Bottles(s Subject) (own, total int) {
 		return 0, 0
 	}
 	return p.limits.of(s), p.limits.total
+}
+
+// Limits returns the ceiling of what each bottle may use.
+func (p *Policy) Limits() routes.Limits {
+	if p == nil {
+		return routes.Limits{} // and nobody may launch
+	}
+	return p.limits.bottle
 }
 
 // Token fetches a secret that the operator holds, for a subject who may use it, and

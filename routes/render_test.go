@@ -36,6 +36,7 @@ bottle:
   hidden: [~/.aws]
   env: {GREETING: "hello"}
   user_namespaces: true
+  limits: {memory: 2GiB, processes: 512, cpus: 1.5}
 `
 
 func effective(t testing.TB, manifest string) *Effective {
@@ -59,7 +60,7 @@ func TestManifest(t *testing.T) {
 	if got := m.UpstreamProxy.Scheme + " " + m.UpstreamProxy.Authority.String() + " " + m.UpstreamProxy.CA.Path; got != "http proxy.example.com:3128 /etc/proxy.pem" {
 		t.Errorf("upstream_proxy: %s", got)
 	}
-	want := Settings{Writable: []string{"/srv/cache", "~/.cache"}, Hidden: []string{"~/.aws"}, Env: map[string]string{"GREETING": "hello"}, UserNamespaces: true}
+	want := Settings{Writable: []string{"/srv/cache", "~/.cache"}, Hidden: []string{"~/.aws"}, Env: map[string]string{"GREETING": "hello"}, UserNamespaces: true, Limits: Limits{2 << 30, 512, 1500}}
 	got := m.Bottle
 	got.envLines = nil
 	if !reflect.DeepEqual(got, want) {

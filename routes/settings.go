@@ -17,16 +17,18 @@ type Settings struct {
 	Hidden         []string          // paths that programs do not see
 	Env            map[string]string // variables to set
 	UserNamespaces bool              // for programs that bring a sandbox of their own
+	Limits         Limits            // on what they use
 
 	envLines map[string]int
 }
 
 func (r *reader) settings(n *strict.Node) Settings {
-	v := r.Object(n, "bottle", "writable", "hidden", "env", "user_namespaces")
+	v := r.Object(n, "bottle", "writable", "hidden", "env", "user_namespaces", "limits")
 	s := Settings{
 		Writable:       strict.ParsedList(r.Reader, v["writable"], "bottle.writable", parseWritable),
 		Hidden:         strict.ParsedList(r.Reader, v["hidden"], "bottle.hidden", parseBottlePath),
 		UserNamespaces: r.Flag(v["user_namespaces"], "bottle.user_namespaces", false),
+		Limits:         ReadLimits(r.Reader, v["limits"], "bottle.limits"),
 	}
 	env := v["env"]
 	if env == nil {
