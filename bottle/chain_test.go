@@ -82,6 +82,18 @@ func nowhere(t *testing.T, dir, text string) {
 	}
 }
 
+// inForceAgain puts the table in force again, as the approval of a proposal does.
+func inForceAgain(t *testing.T, m *Manager, id string) error {
+	t.Helper()
+	b, err := m.find(root, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.update.Lock()
+	defer b.update.Unlock()
+	return m.putInForce(t.Context(), root, b, nil)
+}
+
 // TestACredentialForTheProxyOfAManifest follows one of the caller's from the launch
 // over an update, and holds what an update may not change.
 func TestACredentialForTheProxyOfAManifest(t *testing.T) {
@@ -158,6 +170,9 @@ func TestACredentialForTheProxyOfAManifest(t *testing.T) {
 		if err := update(c.manifest, c.files, nil); !errors.Is(err, c.want) || c.want == nil && err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	if err := inForceAgain(t, m, info.ID); err != nil {
+		t.Errorf("an approval: %v", err)
 	}
 	before := len(p.Heads())
 	if status := call(t, m, info.ID, apiHost, w.api.Port()); status != http.StatusOK {
@@ -236,7 +251,7 @@ func TestTheHostsProxyIsGoneThrough(t *testing.T) {
 		_, _, err := m.UpdateRoutes(t.Context(), someUser, info.ID, "m", []byte(manifest), nil, nil)
 		return err
 	}
-	if err := update(plain, w.bare()); err != nil {
+	if err := errors.Join(update(plain, w.bare()), inForceAgain(t, m, plain.ID), inForceAgain(t, m, holding.ID)); err != nil {
 		t.Errorf("the control: %v", err)
 	}
 	for name, policy := range map[string]string{
@@ -248,6 +263,9 @@ func TestTheHostsProxyIsGoneThrough(t *testing.T) {
 		m.SetPolicy(floor(t, policy))
 		if err := update(plain, w.bare()); !errors.Is(err, ErrConflict) || !strings.Contains(err.Error(), "launch it again") {
 			t.Errorf("%s: %v", name, err)
+		}
+		if err := inForceAgain(t, m, plain.ID); !errors.Is(err, ErrConflict) {
+			t.Errorf("%s, an approval: %v", name, err)
 		}
 	}
 	m.SetPolicy(floor(t, ""))

@@ -1,6 +1,8 @@
 package proxy_test
 
 import (
+	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
@@ -8,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -247,4 +250,45 @@ func TestChainCredentialOfRealProxies(t *testing.T) {
 			t.Errorf("%s: without the right credential %d requests reached the upstream", tc.name, got)
 		}
 	}
+}
+
+// A program in the bottle says to its proxy who it would like to be: by the userinfo of
+// HTTPS_PROXY, and in a field of its request.
+func TestAttackChainOwnCredential(t *testing.T) {
+	const mine = "bWU6bWluZQ==" // me:mine
+	h := newHop(t, "127.0.0.1:0", false)
+	w := newWorld(t, bareAPI, via(h, "", basic, password))
+	up := w.upstream(echoHost, "api.example.com")
+	ask := func(c *http.Client) error {
+		defer c.CloseIdleConnections()
+		told, reached := len(h.Heads()), len(up.Requests())
+		req := request("GET", api, nil, "Proxy-Authorization", "Basic "+mine)(t)
+		resp, err := c.Do(req)
+		if err != nil {
+			return err
+		}
+		resp.Body.Close()
+		if heads := h.Heads()[told:]; strings.Contains(strings.Join(heads, ""), mine) {
+			return nil
+		}
+		for _, r := range up.Requests()[reached:] {
+			if strings.Contains(fmt.Sprint(r.Header), mine) {
+				return nil
+			}
+		}
+		return fmt.Errorf("%s, and it reached nobody", resp.Status)
+	}
+	through := func(proxy string, dial func(context.Context, string, string) (net.Conn, error), roots *x509.CertPool) *http.Client {
+		return &http.Client{Transport: &http.Transport{
+			Proxy:           http.ProxyURL(&url.URL{Scheme: "http", Host: proxy, User: url.UserPassword("me", "mine")}),
+			TLSClientConfig: &tls.Config{RootCAs: roots}, DialContext: dial,
+		}}
+	}
+	control := func(*testing.T) error { return ask(through(h.Addr.String(), nil, w.authority.Pool())) }
+	attack.Stopped(t, "C04", "a proxy's credential of the bottle's own, to its explicit proxy", control, func(*testing.T) error {
+		return ask(through("_egress-proxy.local:3128", func(context.Context, string, string) (net.Conn, error) {
+			return w.connectName("_egress-proxy.local", 3128), nil
+		}, w.trust()))
+	})
+	attack.Stopped(t, "C04", "a proxy's credential of the bottle's own, in a request", control, func(*testing.T) error { return ask(w.client(true)) })
 }

@@ -25,6 +25,8 @@ type UpstreamProxy struct {
 	// Header nor Query.
 	Auth     *Auth
 	TokenRef TokenRef // zero without Auth
+
+	Line int // in its document
 }
 
 // String returns the URL of the proxy.
@@ -40,6 +42,7 @@ func ReadUpstreamProxy(r *strict.Reader, n *strict.Node, v map[string]*strict.No
 		r.Fail(n, "upstream_proxy", "it has no url: add url: http://HOST:PORT")
 	}
 	p := strict.Parsed(r, v["url"], "upstream_proxy.url", parseProxyURL)
+	p.Line = n.Line
 	p.CA = strict.Parsed(r, v["ca"], "upstream_proxy.ca", ParsePEM)
 	p.readAuth(&reader{r}, v["auth"], "upstream_proxy.auth")
 	return &p
@@ -76,16 +79,20 @@ func (p *UpstreamProxy) readAuth(r *reader, n *strict.Node, key string) {
 // a proxy that is spoken to in the clear it goes with leave only: whoever is on the
 // way reads it. On the machine's own loopback nobody is.
 func (p *UpstreamProxy) checkAuth(a *Auth, cleartext bool) error {
-	loopback := p.Authority.Host.addr.IsLoopback()
 	switch {
 	case a.Scheme == SchemeRaw:
 		return errors.New("scheme raw sends the token alone, which Proxy-Authorization does not take: write username, or scheme: Bearer")
 	case strings.EqualFold(a.Scheme, "basic") && a.Username == "":
 		return errors.New("scheme Basic needs a username, the token being the password: add it")
-	case p.Scheme == "http" && !loopback && !cleartext:
+	case p.overheard() && !cleartext:
 		return errors.New("an http:// proxy would be sent the credential in the clear: use https://, or add cleartext: true if the network on the way to it may read it")
 	}
 	return a.check()
+}
+
+// overheard reports whether others on the network read what the proxy is told.
+func (p *UpstreamProxy) overheard() bool {
+	return p.Scheme == "http" && !p.Authority.Host.addr.IsLoopback()
 }
 
 func parseProxyURL(s string) (UpstreamProxy, error) {

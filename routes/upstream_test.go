@@ -1,6 +1,10 @@
 package routes
 
-import "testing"
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
 
 func TestUpstreamProxyCredential(t *testing.T) {
 	for _, c := range []struct{ url, auth, value string }{
@@ -26,6 +30,10 @@ func TestUpstreamProxyCredential(t *testing.T) {
 		e, err := m.Effective()
 		if err != nil || len(e.Slots) != 2 || e.Slots[0].Name != slotName(0) || e.Slots[1] != (Slot{ProxySlot, p.TokenRef}) {
 			t.Errorf("%s: %v, %v", text, e.Slots, err)
+		}
+		warned := strings.Contains(fmt.Sprint(m.Warnings()), "bottle.yaml:3: upstream_proxy.auth: the credential goes to "+c.url+" in the clear")
+		if warned != strings.Contains(c.auth, "cleartext") {
+			t.Errorf("%s: %v", text, m.Warnings())
 		}
 		if err := CheckSlots(e.Slots); err != nil {
 			t.Error(err)

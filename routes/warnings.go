@@ -16,9 +16,9 @@ var bodyDriven = []string{"graphql", "jsonrpc", "json-rpc", "xmlrpc", "xmlrpc.ph
 var minting = []string{"access_tokens", "access_token", "personal_access_tokens", "oauth", "token", "tokens", "credentials"}
 
 // Warnings returns what is allowed and worth a second look: wildcards, endpoints
-// that a path list does not really limit or that give tokens out, routes that allow nothing, roles that
-// promise a token that no route injects. They are in the order of the manifest
-// and never a reason to refuse it.
+// that a path list does not really limit or that give tokens out, routes that allow
+// nothing, roles that promise a token that no route injects, a credential in the clear.
+// Those of routes come first and in their order; none is a reason to refuse the manifest.
 func (m *Manifest) Warnings() []Problem {
 	var list []Problem
 	warn := func(line int, key, format string, args ...any) {
@@ -43,6 +43,9 @@ func (m *Manifest) Warnings() []Problem {
 		if len(r.Roles) > 0 && r.Auth == nil {
 			warn(r.Line, key, "role %s makes its tool believe that it is signed in, and the route has no auth: add auth", r.Roles[0].Name)
 		}
+	}
+	if p := m.UpstreamProxy; p != nil && p.Auth != nil && p.overheard() {
+		warn(p.Line, "upstream_proxy.auth", "the credential goes to %s in the clear, for whoever is on the way to read: use https:// if the proxy can", p)
 	}
 	return list
 }
