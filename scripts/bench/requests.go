@@ -94,7 +94,7 @@ func (y *way) cost(i int) time.Duration {
 	for _, turn := range y.costs {
 		all = append(all, turn[i])
 	}
-	return median(all)
+	return quantile(all, 50)
 }
 
 func middling(rates []float64) float64 { return slices.Sorted(slices.Values(rates))[len(rates)/2] }
