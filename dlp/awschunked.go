@@ -103,7 +103,7 @@ func (a *awsChunks) end(line []byte) bool {
 		v := a.s.view(Body, "", 0, awsChunked)
 		v.write(line)
 		v.finish()
-		a.s.values.add(line)
+		a.s.join(Trailer, "", string(line))
 		return bytes.IndexByte(line, ':') > 0
 	}
 	return false

@@ -37,6 +37,7 @@ type BodyScan struct {
 	plain *view // of the decoded body; nil if it is not encoded
 	first coding
 	split splitter
+	text  piece // where nothing is split
 	begun bool
 	ended bool
 }
@@ -147,6 +148,8 @@ func (b *BodyScan) values(p []byte) {
 	}
 	if b.split != nil {
 		b.split.write(p)
+	} else if b.s.trail != nil {
+		b.text.write(p)
 	}
 }
 
@@ -178,6 +181,8 @@ func (b *BodyScan) Close() error {
 	}
 	if b.split != nil {
 		b.split.close()
+	} else {
+		b.s.follow(Body, "", &b.text)
 	}
 	b.s.values.judge()
 	b.s.keys.judge()

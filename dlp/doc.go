@@ -33,7 +33,8 @@
 // bottle's secrets. What a view holds encoded (base64, base32, hex, escapes and
 // look-alikes, compressed data) becomes a view in turn, [Limits].Depth times. What
 // is split over values of JSON, forms, multipart, queries and headers is joined in
-// the order of the document and seen by a view of its own.
+// the order of the document and seen by a view of its own. A [Trail] does the same for
+// the requests to one place.
 //
 // Memory is bounded whatever is fed. Work is too: a request that would cost more,
 // inflates too much or hides behind its encoding is refused ([Refusal]).

@@ -13,12 +13,15 @@ type excused struct {
 }
 
 // found records a match of r in v and says what to do about it. Of a match that
-// only begins with one that is exempt it returns the length of that one: the rest
-// is to be looked at again. That is so where values were joined, and a token of no
-// fixed length takes in what follows it.
-func (s *Scan) found(v *view, r *rule, match []byte, from int64, confirmed bool) (exempt int) {
+// does not count but may hide another it returns how many bytes to pass over before
+// looking again. That is so where values were joined, and a token of no fixed length
+// takes in what follows it.
+func (s *Scan) found(v *view, r *rule, match []byte, from int64, confirmed bool) (skip int) {
 	if s.err != nil {
 		return 0
+	}
+	if v.trail && !v.spans(r, match, from) {
+		return 1 // what begins in it may span
 	}
 	f := Finding{Rule: r.id, Class: r.class, Mode: r.mode, Kind: v.kind, Name: v.name, Offset: v.origin,
 		Via: v.via, Confirmed: confirmed, Fingerprint: s.e.fingerprint(r, match)}

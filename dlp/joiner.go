@@ -1,6 +1,10 @@
 package dlp
 
-import "bottled/dlp/decode"
+import (
+	"strings"
+
+	"bottled/dlp/decode"
+)
 
 // edge is how many bytes of a value's beginning and end are joined to its
 // neighbours: a secret cut in two has its halves there.
@@ -92,11 +96,58 @@ func (j *joiner) rewind() {
 	}
 }
 
-// add joins a value that is there in one piece.
-func (j *joiner) add(value []byte) {
-	j.spare.reset()
-	j.spare.write(value)
-	j.take(&j.spare)
+// value joins a value of the body, whose key came before it.
+func (s *Scan) value(p *piece) {
+	s.values.take(p)
+	s.follow(Body, string(s.key[:min(len(s.key), slotName)]), p)
+}
+
+// named joins a key of the body.
+func (s *Scan) named(p *piece) {
+	s.keys.take(p)
+	if s.trail != nil {
+		s.key = append(s.key[:0], p.head...)
+	}
+}
+
+// join hands the values of a part on, piece by piece.
+func (s *Scan) join(kind Kind, name, value string) {
+	cut := ""
+	switch {
+	case kind == Path:
+		cut = "/"
+	case kind == Query:
+		cut = "&;"
+	case strings.EqualFold(name, "cookie"):
+		cut = ";"
+	}
+	p := &s.values.spare
+	n := 0
+	for text := range strings.FieldsFuncSeq(value, func(r rune) bool { return strings.ContainsRune(cut, r) }) {
+		at := name
+		if cut == "&;" || cut == ";" {
+			if key, v, ok := strings.Cut(text, "="); ok {
+				at, text = name+" "+strings.TrimSpace(key), v
+			}
+		} else if cut == "/" {
+			at = pathSlot(n)
+		}
+		n++
+		p.reset()
+		p.write([]byte(strings.TrimSpace(text)))
+		s.values.take(p)
+		if kind != Authority {
+			s.follow(kind, at, p)
+		}
+	}
+	if kind == Authority && s.trail != nil { // of a wildcard, a label is what can be chosen
+		for label := range strings.SplitSeq(value, ".") {
+			p.reset()
+			p.write([]byte(label))
+			s.follow(kind, pathSlot(n), p)
+			n++
+		}
+	}
 }
 
 // judge looks at all that was joined.

@@ -117,7 +117,7 @@ var openEnded = map[string]bool{"private-key": true}
 // mayRedact decides about a match of r at from in v.
 func (s *Scan) mayRedact(v *view, r *rule, from int64, length int) bool {
 	switch {
-	case s.redaction == refuseAll, openEnded[r.id]:
+	case s.redaction == refuseAll, openEnded[r.id], v.trail:
 		return false
 	case v.plain():
 		s.spans = append(s.spans, span{from, from + int64(length)})

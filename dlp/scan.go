@@ -2,7 +2,6 @@ package dlp
 
 import (
 	"slices"
-	"strings"
 )
 
 // Scan judges one request, or one WebSocket connection. It must be closed, and is
@@ -26,6 +25,11 @@ type Scan struct {
 	err       error     // the first Refusal or BlockedError
 	closed    bool
 	messages  [2]*view
+
+	trail     *Trail // of what went before; nil: none
+	trailScan uint64 // which of its scans this is
+	followed  int    // values
+	key       []byte // of JSON or a form, whose value comes
 }
 
 // span is a match in a part, in bytes from its start.
@@ -74,27 +78,6 @@ func (s *Scan) part(kind Kind, name, text string) {
 	v := s.view(kind, name, 0, "")
 	v.write([]byte(text))
 	v.finish()
-}
-
-// join hands the values of a part on, piece by piece.
-func (s *Scan) join(kind Kind, name, value string) {
-	cut := ""
-	switch {
-	case kind == Path:
-		cut = "/"
-	case kind == Query:
-		cut = "&;"
-	case strings.EqualFold(name, "cookie"):
-		cut = ";"
-	}
-	for _, piece := range strings.FieldsFunc(value, func(r rune) bool { return strings.ContainsRune(cut, r) }) {
-		if cut == "&;" || cut == ";" {
-			if _, v, ok := strings.Cut(piece, "="); ok {
-				piece = v
-			}
-		}
-		s.values.add([]byte(strings.TrimSpace(piece)))
-	}
 }
 
 // Messages judges a piece of WebSocket data, unmasked and decompressed, before it

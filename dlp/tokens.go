@@ -96,9 +96,9 @@ func (j *jsonValues) rest(p []byte) (int, bool) {
 func (j *jsonValues) give(key bool) {
 	j.after = false
 	if key {
-		j.s.keys.take(&j.cur)
+		j.s.named(&j.cur)
 	} else {
-		j.s.values.take(&j.cur)
+		j.s.value(&j.cur)
 	}
 }
 
@@ -135,9 +135,9 @@ func (f *formValues) write(p []byte) {
 
 func (f *formValues) give() {
 	if f.value {
-		f.s.values.take(&f.cur)
+		f.s.value(&f.cur)
 	} else {
-		f.s.keys.take(&f.cur)
+		f.s.named(&f.cur)
 	}
 	f.cur.reset()
 }
@@ -204,7 +204,7 @@ func (m *multipartValues) end() {
 	}
 	switch {
 	case !m.started && mark && m.boundary != "" && bytes.HasPrefix(line[2:], []byte(m.boundary)):
-		m.s.values.take(&m.cur)
+		m.s.value(&m.cur)
 		m.cur.reset()
 		m.headers, m.broken = !bytes.HasSuffix(line, []byte("--")), false // else the epilogue
 	case m.headers:
@@ -220,5 +220,5 @@ func (m *multipartValues) end() {
 
 func (m *multipartValues) close() {
 	m.end()
-	m.s.values.take(&m.cur)
+	m.s.value(&m.cur)
 }

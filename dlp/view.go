@@ -18,6 +18,8 @@ type view struct {
 	origin int64 // of the encoded text, in the part
 	joined bool  // of values that did not stand side by side
 	leaf   bool  // nothing is decoded
+	trail  bool  // of values of several requests
+	seam   int   // where, in such a view, those of this one begin; 0: in an encoding
 
 	buf  []byte // bytes base … base+len(buf) of the stream
 	base int64
@@ -68,7 +70,7 @@ func (v *view) child(encoding string, at int64) *view {
 		via = v.via + ">" + encoding
 	}
 	c := v.s.view(v.kind, v.name, v.depth+1, via)
-	c.origin, c.joined = v.origin, v.joined
+	c.origin, c.joined, c.trail = v.origin, v.joined, v.trail
 	if v.plain() {
 		c.origin = at
 	}

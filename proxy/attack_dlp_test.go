@@ -23,6 +23,7 @@ import (
 	"bottled/routes"
 	"bottled/screen"
 	"bottled/secret"
+	"bottled/upstreamtest"
 )
 
 // canary is the value of a token that the bottle has; ruleCanary is nobody's, and
@@ -229,5 +230,85 @@ func TestAttackDLPCuts(t *testing.T) {
 				return request("POST", api, pr)(t)
 			})
 		}
+	}
+}
+
+// A secret that is cut over requests to one host, over both protocols and new
+// connections, never is all there: the request with its last piece is refused.
+func TestAttackDLPOverRequests(t *testing.T) {
+	shapes := map[string]func(n int, piece string) func(*testing.T) *http.Request{
+		"a parameter": func(n int, piece string) func(*testing.T) *http.Request {
+			return request("GET", fmt.Sprintf("%s?page=%d&q=%s", api, n, piece), nil)
+		},
+		"a segment": func(n int, piece string) func(*testing.T) *http.Request {
+			return request("GET", api+"items/"+piece, nil)
+		},
+		"a header": func(n int, piece string) func(*testing.T) *http.Request {
+			return request("GET", api, nil, "X-Trace", piece)
+		},
+		"a body": func(n int, piece string) func(*testing.T) *http.Request {
+			return request("POST", api, strings.NewReader(fmt.Sprintf(`{"n":%d,"note":%q}`, n, piece)), "Content-Type", "application/json")
+		},
+	}
+	var upstreams []*upstreamtest.Server
+	worlds := []*world{newWorld(t, bareAPI), newWorld(t, bareAPI, screened(routes.DLP{}, dlp.Limits{}))}
+	for _, w := range worlds {
+		upstreams = append(upstreams, w.upstream(func(rw http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }, "api.example.com"))
+	}
+	for name, shape := range shapes {
+		for _, secret := range []string{canary, ruleCanary} {
+			id := name + secret[:3]
+			probe := func(i int) attack.Probe {
+				w, up := worlds[i], upstreams[i]
+				send := func(h2 bool, n int, piece string) attack.Probe {
+					return leave(w, h2, func(t *testing.T) *http.Request {
+						r := shape(n, piece)(t)
+						r.Header.Set("X-Case", id)
+						return r
+					})
+				}
+				return func(t *testing.T) error {
+					var last error
+					for n := 0; n*6 < len(secret); n++ {
+						piece := secret[n*6 : min(n*6+6, len(secret))]
+						if last = send(n%2 == 1, n, piece)(t); last == nil {
+							continue
+						}
+						if again := send(true, n, piece)(t); again == nil {
+							t.Errorf("%s: at the second try it leaves", name)
+						}
+						break
+					}
+					var left strings.Builder
+					for _, r := range up.Requests() {
+						if r.Header.Get("X-Case") != id {
+							continue
+						}
+						fmt.Fprint(&left, r.Target, r.Header.Get("X-Trace"), string(r.Body))
+					}
+					if whole := strings.HasSuffix(left.String(), secret[len(secret)-6:]) || strings.Contains(left.String(), secret[len(secret)-4:]); whole != (last == nil) {
+						t.Errorf("%s: %v, and the upstream has %q", name, last, left.String())
+					}
+					return last
+				}
+			}
+			attack.Stopped(t, "L07", "over requests, "+name+", "+secret[:3], probe(0), probe(1))
+		}
+	}
+}
+
+// One route's pieces are not another's.
+func TestDLPPiecesOfOtherHosts(t *testing.T) {
+	w := newWorld(t, `{"routes": [{"host": "api.example.com"}, {"host": "other.example.com"}]}`, screened(routes.DLP{}, dlp.Limits{}))
+	w.upstream(func(rw http.ResponseWriter, r *http.Request) {}, "api.example.com", "other.example.com")
+	half := len(ruleCanary) / 2
+	if err := leave(w, false, request("GET", api+"?q="+ruleCanary[:half], nil))(t); err != nil {
+		t.Error(err)
+	}
+	if err := leave(w, false, request("GET", "https://other.example.com/?q="+ruleCanary[half:], nil))(t); err != nil {
+		t.Errorf("to another host: %v", err)
+	}
+	if err := leave(w, false, request("GET", api+"?q="+ruleCanary[half:], nil))(t); err == nil {
+		t.Error("the control: to the same host it passes")
 	}
 }

@@ -43,6 +43,7 @@ type Screen struct {
 	policy  routes.DLP
 	limits  dlp.Limits
 	key     []byte // of fingerprints: the same for all engines
+	trails  trails
 	updates sync.Mutex
 	now     atomic.Pointer[ruling]
 }
@@ -161,6 +162,9 @@ func (s *Screen) Scan(q routes.Query, route *routes.Route, header http.Header) (
 		scan:        engine.Scan(exemptions(route)),
 		contentType: strings.Join(header["Content-Type"], ","), encoding: strings.Join(header["Content-Encoding"], ","),
 		unreadable: unreadable == routes.DLPWarn,
+	}
+	if route != nil {
+		c.scan.After(s.trails.of(route.Host))
 	}
 	if blocked := c.head(q, header); blocked != nil {
 		c.Close()
