@@ -20,7 +20,7 @@ type Set struct {
 	first [256][]string // the forms, by their first byte
 	names []string      // the forms as a field name may have them, in lower case
 	skip  []uint8       // by hash of a block: how far the window may move; 0 is a look
-	bits  int           // of the hash
+	shift uint          // leaves of a product the bits of the hash
 	width int           // of the window, in bytes: no form is shorter
 	loose int           // as many bytes a Reader lets go although they may begin a match
 }
@@ -32,7 +32,7 @@ const (
 )
 
 // New returns a Set for the secrets; those shorter than [MinSecret] are left out.
-// Memory is about 50 bytes a byte of secret, and at most 64 KiB.
+// Memory is about 150 bytes a byte of secret, and a table of at most 64 KiB.
 func New(secrets ...string) *Set {
 	s := &Set{width: maxWidth, loose: maxLoose}
 	var all []string
@@ -56,29 +56,31 @@ func New(secrets ...string) *Set {
 // index computes how far a window may move: to where a form would have the block that
 // the window ends in.
 func (s *Set) index(forms []string) {
-	s.bits = min(max(bits.Len(uint(len(forms)*s.width*16)), 10), 16)
-	s.skip = make([]uint8, 1<<s.bits)
+	n := min(max(bits.Len(uint(len(forms)*s.width*4)), 10), 16)
+	s.shift, s.skip = uint(32-n), make([]uint8, 1<<n)
 	for i := range s.skip {
 		s.skip[i] = uint8(s.width - block + 1)
 	}
 	for _, f := range forms {
 		for at := range s.width - block + 1 {
-			h := s.hash([]byte(f[at : at+block]))
+			h := hash([]byte(f[at:at+block]), s.shift)
 			s.skip[h] = min(s.skip[h], uint8(s.width-block-at))
 		}
 	}
 }
 
-func (s *Set) hash(p []byte) uint32 {
-	return binary.LittleEndian.Uint32(p) * 0x9E3779B1 >> (32 - s.bits) // Knuth's multiplicative hash
+// hash is Knuth's multiplicative one, of the first block of p.
+func hash(p []byte, shift uint) uint32 {
+	return binary.LittleEndian.Uint32(p) * 0x9E3779B1 >> (shift & 31)
 }
 
 func (s *Set) empty() bool { return s == nil || s.skip == nil }
 
 // next returns the first place in p, from at on, where a form may begin, or len(p).
 func (s *Set) next(p []byte, at int) int {
-	for at+s.width <= len(p) {
-		skip := int(s.skip[s.hash(p[at+s.width-block:])])
+	table, shift, last := s.skip, s.shift, s.width-block
+	for at+last+block <= len(p) {
+		skip := int(table[hash(p[at+last:], shift)])
 		if skip == 0 {
 			return at
 		}
