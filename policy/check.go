@@ -90,6 +90,9 @@ func (c *check) route(r *routes.Route) {
 			}
 		}
 	}
+	if key := r.DLP.Weaker(); key != "" {
+		c.leave(may.dlp, "dlp", "you may not weaken the scanner, as dlp.%s of the route to %s does: remove it", key, r.Host)
+	}
 	switch r.Protocol {
 	case routes.HTTP:
 	case routes.TCP:
@@ -124,6 +127,9 @@ func (c *check) manifest(m *routes.Manifest) {
 	may := &c.p.may
 	if !m.UpstreamCA.IsZero() {
 		c.leave(may.upstreamCA, "upstream_ca", "you may not use upstream_ca: remove it")
+	}
+	if key := m.DLP.Weaker(); key != "" {
+		c.leave(may.dlp, "dlp", "you may not weaken the scanner, as dlp.%s does: remove it", key)
 	}
 	if m.Bottle.UserNamespaces {
 		c.leave(may.userNamespaces, "user_namespaces", "you may not use user_namespaces: remove it")

@@ -38,7 +38,7 @@ func TestTheDocumentedPolicy(t *testing.T) {
 	if len(p.never) != 3 || len(p.classes) != 1 || len(p.tokens) != 3 || p.chain.to == nil {
 		t.Errorf("%d hosts, %d classes, %d tokens", len(p.never), len(p.classes), len(p.tokens))
 	}
-	for _, key := range []string{"launch", "hosts", "may", "approve", "limits", "tokens", "allow_private", "addresses", "tcp", "tls_passthrough", "upstream_ca", "upstream_proxy", "user_namespaces", "bottle", "url", "ca", "auth"} {
+	for _, key := range []string{"launch", "hosts", "may", "approve", "limits", "tokens", "allow_private", "addresses", "dlp", "tcp", "tls_passthrough", "upstream_ca", "upstream_proxy", "user_namespaces", "bottle", "url", "ca", "auth"} {
 		if !strings.Contains(example, "\n"+key+":") && !strings.Contains(example, "\n  "+key+":") {
 			t.Errorf("the example does not show %s", key)
 		}

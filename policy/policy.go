@@ -45,18 +45,20 @@ type may struct {
 	lines                                        map[string]int
 	allowPrivate, addresses, tcp, tlsPassthrough who
 	upstreamCA, upstreamProxy, userNamespaces    who
+	dlp                                          who // less scanning than by default
 }
 
 func (m may) place(key string) place { return place{m.file, m.lines[key], "may." + key} }
 
 func readMay(r *strict.Reader, n *strict.Node, file string) may {
-	keys := []string{"allow_private", "addresses", "tcp", "tls_passthrough", "upstream_ca", "upstream_proxy", "user_namespaces"}
+	keys := []string{"allow_private", "addresses", "dlp", "tcp", "tls_passthrough", "upstream_ca", "upstream_proxy", "user_namespaces"}
 	v := r.Object(n, "may", keys...)
 	get := func(key string) who { return leave(r, v[key], "may."+key) }
 	m := may{
 		file: file, lines: make(map[string]int),
 		allowPrivate: get("allow_private"), addresses: get("addresses"), tcp: get("tcp"), tlsPassthrough: get("tls_passthrough"),
 		upstreamCA: get("upstream_ca"), upstreamProxy: get("upstream_proxy"), userNamespaces: get("user_namespaces"),
+		dlp: get("dlp"),
 	}
 	for key, value := range v {
 		if value != nil {

@@ -88,6 +88,22 @@ func ParseFingerprint(s string) (string, error) {
 	return s, nil
 }
 
+// Weaker names the key by which less is stopped than by default, or is "". Redacting
+// is not weaker: what is found does not leave.
+func (d *DLP) Weaker() string {
+	switch {
+	case d == nil:
+		return ""
+	case len(d.Exempt) > 0:
+		return "exempt"
+	case d.Mode == DLPWarn:
+		return "mode: warn"
+	case d.Unreadable == DLPWarn:
+		return "unreadable: warn"
+	}
+	return ""
+}
+
 func (d *DLP) check() error {
 	if d == nil {
 		return nil
