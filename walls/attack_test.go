@@ -14,13 +14,16 @@ import (
 	"bottled/netns"
 )
 
-// escapes are the ways out that are tried at each set of walls.
-var escapes = []struct {
+// escapeRow is a way out.
+type escapeRow struct {
 	id, name, probe string
 	family          int // 4 or 6
 	port            uint16
 	root            bool // needs capabilities to work at all
-}{
+}
+
+// escapes are the ways out that are tried at each set of walls.
+var escapes = []escapeRow{
 	{"K01", "UDP-Lite, connected", "udplite-connect", 4, 9000, false},
 	{"K01", "UDP-Lite", "udplite", 4, 9000, false},
 	{"K01", "UDP-Lite over IPv6", "udplite", 6, 9000, false},
