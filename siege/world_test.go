@@ -276,8 +276,9 @@ func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 // canary is a TCP server that counts who connects.
 type canary struct {
-	addr  netip.AddrPort
-	calls atomic.Int64
+	listener net.Listener
+	addr     netip.AddrPort
+	calls    atomic.Int64
 }
 
 func newCanary(address, banner string) (*canary, error) {
@@ -285,7 +286,7 @@ func newCanary(address, banner string) (*canary, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &canary{addr: l.Addr().(*net.TCPAddr).AddrPort()}
+	c := &canary{listener: l, addr: l.Addr().(*net.TCPAddr).AddrPort()}
 	go func() {
 		for {
 			conn, err := l.Accept()

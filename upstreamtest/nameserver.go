@@ -14,9 +14,10 @@ import (
 type NameServer struct {
 	conn *net.UDPConn
 
-	mu    sync.Mutex
-	addrs map[string][]netip.Addr
-	asked []string
+	mu      sync.Mutex
+	addrs   map[string][]netip.Addr
+	aliases map[string]string
+	asked   []string
 }
 
 // NewNameServer starts a name server on loopback.
@@ -25,7 +26,7 @@ func NewNameServer() (*NameServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &NameServer{conn: conn, addrs: make(map[string][]netip.Addr)}
+	s := &NameServer{conn: conn, addrs: make(map[string][]netip.Addr), aliases: make(map[string]string)}
 	go s.serve()
 	return s, nil
 }
@@ -37,7 +38,16 @@ func (s *NameServer) Addr() string { return s.conn.LocalAddr().String() }
 func (s *NameServer) Set(name string, addrs ...netip.Addr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.addrs[strings.ToLower(name)] = addrs
+	name = strings.ToLower(name)
+	s.addrs[name] = addrs
+	delete(s.aliases, name)
+}
+
+// Alias makes name an alias of another (CNAME), until Set. A loop is not followed.
+func (s *NameServer) Alias(name, to string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.aliases[strings.ToLower(name)] = strings.ToLower(to)
 }
 
 // Asked returns every name that was asked for, in order, once per question.
@@ -72,6 +82,11 @@ func (s *NameServer) answer(query []byte) ([]byte, error) {
 	name := strings.ToLower(strings.TrimSuffix(q.Name.String(), "."))
 	s.mu.Lock()
 	s.asked = append(s.asked, name)
+	var chain []string
+	for to, ok := s.aliases[name]; ok && len(chain) < 8; to, ok = s.aliases[to] {
+		chain = append(chain, to)
+		name = to
+	}
 	addrs, known := s.addrs[name]
 	s.mu.Unlock()
 	reply := dnsmessage.Message{
@@ -81,8 +96,18 @@ func (s *NameServer) answer(query []byte) ([]byte, error) {
 	if !known {
 		reply.RCode = dnsmessage.RCodeNameError
 	}
+	owner := q.Name
+	for _, to := range chain {
+		target, err := dnsmessage.NewName(to + ".")
+		if err != nil {
+			return nil, err
+		}
+		header := dnsmessage.ResourceHeader{Name: owner, Class: q.Class, TTL: 1}
+		reply.Answers = append(reply.Answers, dnsmessage.Resource{Header: header, Body: &dnsmessage.CNAMEResource{CNAME: target}})
+		owner = target
+	}
 	for _, a := range addrs {
-		header := dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class, TTL: 1}
+		header := dnsmessage.ResourceHeader{Name: owner, Class: q.Class, TTL: 1}
 		switch {
 		case a.Is4() && q.Type == dnsmessage.TypeA:
 			reply.Answers = append(reply.Answers, dnsmessage.Resource{Header: header, Body: &dnsmessage.AResource{A: a.As4()}})
