@@ -99,7 +99,8 @@ func TestAttackTokenInside(t *testing.T) {
 		careless := place{env: []string{"TOKEN=" + tokenA, "HOME=" + carelessHome(t)}}.start(t)
 		control := probe(careless)
 		if name == "what the enforcer tells" {
-			control = func(*testing.T) error { return finds("itself", tokenA) }
+			there := strings.ReplaceAll(script, "_egress-proxy.local", carelessPages(t))
+			control = func(t *testing.T) error { return finds(name, careless.must(t, order{Op: "sh", Data: there}).Body) }
 		}
 		attack.Stopped(t, "C10", name, control, probe(a.agent))
 	}
@@ -163,22 +164,38 @@ func TestAttackTokenOutside(t *testing.T) {
 		return all.String()
 	}
 	processes := command(a.WorkerPID) + command(b.WorkerPID) + command(d.cmd.Process.Pid) + command(a.PID)
-	control := func(*testing.T) error { return finds("itself", "a text with "+tokenA+" in it") }
-	row := func(id, name, where string, text func(*testing.T) string) {
+	row := func(id, name, where string, control attack.Probe, text func(*testing.T) string) {
 		attack.Stopped(t, id, name, control, func(t *testing.T) error { return finds(where, text(t)) })
 	}
-	row("C12", "what the API tells", "answers", func(*testing.T) string { return string(told) })
-	row("C12", "environments and arguments of the daemon and the enforcers", "/proc", func(*testing.T) string { return processes })
-	row("C12", "files of the state directory and the audit log", "files", func(t *testing.T) string { return tree(t, d.config.Run) })
-	row("C12", "log at debug level", "the log", func(*testing.T) string { return d.log.String() })
+	in := func(where string, text func(*testing.T) string) attack.Probe {
+		return func(t *testing.T) error { return finds(where, text(t)) }
+	}
+	row("C12", "what the API tells", "answers",
+		in("the request", func(t *testing.T) string {
+			text, err := json.Marshal(carelessRequest())
+			must(t, err)
+			return string(text)
+		}),
+		func(*testing.T) string { return string(told) })
+	row("C12", "environments and arguments of the daemon and the enforcers", "/proc",
+		in("/proc", func(t *testing.T) string { return command(carelessChild(t)) }),
+		func(*testing.T) string { return processes })
+	row("C12", "files of the state directory and the audit log", "files",
+		in("files", func(t *testing.T) string { return tree(t, carelessState(t)) }),
+		func(t *testing.T) string { return tree(t, d.config.Run) })
+	row("C12", "log at debug level", "the log",
+		in("the log", func(*testing.T) string { return carelessLog() }),
+		func(*testing.T) string { return d.log.String() })
 	before := len(d.log.String())
-	row("C13", "dump of the enforcer", "the dump", func(t *testing.T) string {
+	holds := func(t *testing.T) error { return inMemory(t, a.WorkerPID) } // what is dumped has it
+	holding := holds(t)
+	row("C13", "dump of the enforcer", "the dump", holds, func(t *testing.T) string {
 		must(t, syscall.Kill(a.WorkerPID, syscall.SIGQUIT))
 		_, err := d.Wait(ctx, a.ID, false)
 		must(t, err)
 		return d.log.String()
 	})
-	row("C13", "dump of the daemon", "the dump", func(t *testing.T) string {
+	row("C13", "dump of the daemon", "the dump", func(*testing.T) error { return holding }, func(t *testing.T) string {
 		must(t, d.cmd.Process.Signal(syscall.SIGQUIT))
 		<-d.ended
 		return d.log.String()
