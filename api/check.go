@@ -6,6 +6,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 
 	"bottled/bottle"
 	"bottled/secret"
@@ -18,10 +19,10 @@ const (
 )
 
 // slug is what a name is. Names end up in paths, host names and log lines.
-var slug = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+var slug = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`) })
 
 func checkName(name string) error {
-	if !slug.MatchString(name) {
+	if !slug().MatchString(name) {
 		return invalidf("name %q: use 1 to 63 of a-z, 0-9 and '-', and begin with a letter or a digit", name)
 	}
 	return nil

@@ -192,7 +192,7 @@ func find(w http.ResponseWriter, r *http.Request, q *call) (*endpoint, error) {
 			continue
 		}
 		for _, p := range params {
-			if !slug.MatchString(p) {
+			if !slug().MatchString(p) {
 				return nil, invalidf("%q is neither the id nor the name of a bottle or command: those are a-z, 0-9 and '-'", p)
 			}
 		}
@@ -240,7 +240,7 @@ func flagsOf(raw string, e *endpoint, q *call) (map[string]bool, error) {
 	}
 	flags := make(map[string]bool)
 	for key, vs := range values {
-		if e.named != "" && key == e.named && len(vs) == 1 && slug.MatchString(vs[0]) {
+		if e.named != "" && key == e.named && len(vs) == 1 && slug().MatchString(vs[0]) {
 			q.ref = vs[0]
 			continue
 		}

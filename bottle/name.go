@@ -6,15 +6,16 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // slug is what a name may be. It ends in paths, host names and log lines, so it is
 // narrower than any of them asks.
-var slug = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+var slug = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`) })
 
 // checkName refuses what is not a slug.
 func checkName(name string) error {
-	if !slug.MatchString(name) {
+	if !slug().MatchString(name) {
 		return fmt.Errorf("%w: name %q: use 1 to 63 of a-z, 0-9 and '-', beginning with a letter or a digit", ErrInvalid, name)
 	}
 	return nil

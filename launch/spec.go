@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"bottled/launch/filesystem"
 	"bottled/launch/identity"
@@ -55,7 +56,7 @@ type ExecSpec struct {
 	Terminal       bool
 }
 
-var hostname = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?$`)
+var hostname = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?$`) })
 
 // plan checks the spec and turns it into what the first process does, but for the
 // files, which are to be packed.
@@ -72,7 +73,7 @@ func (s Spec) plan() (inside.Plan, error) {
 	if p.Hostname = s.Hostname; p.Hostname == "" {
 		p.Hostname = "bottle"
 	}
-	if !hostname.MatchString(p.Hostname) {
+	if !hostname().MatchString(p.Hostname) {
 		return p, fmt.Errorf("%q is not a host name: letters, digits, '-' and '.', at most 64", s.Hostname)
 	}
 	paths := slices.Concat([]string{s.Home}, s.Writable, s.Hidden, slices.Collect(maps.Keys(s.Files)))

@@ -151,13 +151,13 @@ func (c *Counts) add(e audit.Event) {
 }
 
 // code is what a reason looks like.
-var code = regexp.MustCompile(`^[a-z][a-z0-9-]{0,63}$`)
+var code = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z][a-z0-9-]{0,63}$`) })
 
 func countBy(by *map[string]uint64, reason string, n uint64) {
 	if *by == nil {
 		*by = make(map[string]uint64)
 	}
-	if _, known := (*by)[reason]; !known && (len(*by) >= maxReasons || !code.MatchString(reason)) {
+	if _, known := (*by)[reason]; !known && (len(*by) >= maxReasons || !code().MatchString(reason)) {
 		reason = "other"
 	}
 	(*by)[reason] += n
