@@ -34,7 +34,10 @@ func (u *Upstream) configure(host *os.File, token func() (secret.Token, bool)) (
 	if err := checkPEM(u.CA); err != nil {
 		return nil, fmt.Errorf("upstream_proxy: ca %w", err)
 	}
-	p := &proxy.Upstream{TLS: u.TLS, Authority: authority, Roots: authorities{host, [][]byte{u.CA}}.pool()}
+	p := &proxy.Upstream{TLS: u.TLS, Authority: authority}
+	if u.TLS {
+		p.Roots = authorities{host, [][]byte{u.CA}}.pool()
+	}
 	if u.Scheme != "" {
 		p.Auth, p.Token = &routes.Auth{Scheme: u.Scheme, Username: u.Username, Slot: routes.ProxySlot}, token
 	}
