@@ -13,8 +13,8 @@ import (
 // Options say which bottle the programs are for.
 type Options struct {
 	// CgroupFD is an open directory of the cgroup2 file system. It stays the
-	// caller's. Attach before the first process enters: hooks follow the cgroup in
-	// which a socket was made.
+	// caller's. Attach before a process in it makes its first socket: hooks follow
+	// the cgroup in which a socket was made.
 	CgroupFD int
 
 	// NetnsCookie is the cookie of the bottle's network namespace (SO_NETNS_COOKIE).

@@ -259,7 +259,12 @@ func TestThePreparedWait(t *testing.T) {
 		must(t, err)
 		return p
 	}
-	prepare().Discard()
+	discarded := prepare()
+	// What it held now, no hook that is attached later would see.
+	if n := sockets(t, discarded.PID()); n != 1 {
+		t.Errorf("the first process waits with %d sockets, not with that to the daemon alone", n)
+	}
+	discarded.Discard()
 	orphan := prepare()
 	must(t, orphan.process.sync.Close()) // as the end of the daemon does
 	if exit, err := orphan.process.awaitEnd(); err != nil || exit.Code != 1 {
@@ -281,4 +286,18 @@ func TestThePreparedWait(t *testing.T) {
 	if _, err := os.Stat(mark); err != nil {
 		t.Errorf("the control: %v", err)
 	}
+}
+
+// sockets counts those that a process holds.
+func sockets(t *testing.T, pid int) int {
+	t.Helper()
+	fds, err := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/fd/*")
+	must(t, err)
+	n := 0
+	for _, fd := range fds {
+		if target, err := os.Readlink(fd); err == nil && strings.HasPrefix(target, "socket:") {
+			n++
+		}
+	}
+	return n
 }
