@@ -2,7 +2,6 @@ package dlp
 
 import (
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -19,10 +18,9 @@ import (
 // the views of its scans are pooled in it.
 type Engine struct {
 	rules    []*rule
-	literals []literal            // by index in words
-	words    *automaton.Automaton // keywords, signatures of compressed data, short secrets
-	bones    *automaton.Automaton // skeletons of secrets; nil without secrets
-	boneAt   []string             // the skeletons
+	literals []literal            // keywords, signatures of compressed data, short secrets
+	words    *automaton.Automaton // literals plain, skeletons of secrets strewn
+	bones    []string             // the skeletons
 	owner    []int                // their rules
 	redacts  bool                 // some rule is in mode Redact
 	generic  bool                 // payment cards and IBANs are looked for
@@ -203,7 +201,7 @@ func (c *compiler) secrets() error {
 		c.e.rules = append(c.e.rules, &rule{id: id, class: rules.High, mode: mode})
 		bones := skeletons(s.Value)
 		for _, b := range bones {
-			c.e.boneAt = append(c.e.boneAt, b)
+			c.e.bones = append(c.e.bones, b)
 			c.e.owner = append(c.e.owner, n)
 		}
 		if len(bones) > 0 {
@@ -251,14 +249,8 @@ func (c *compiler) automata() error {
 		texts = append(texts, l.text)
 	}
 	var err error
-	if c.e.words, err = automaton.New(texts, nil); err != nil {
-		return fmt.Errorf("dlp: keywords: %w", err)
-	}
-	if len(c.e.boneAt) == 0 {
-		return nil
-	}
-	if c.e.bones, err = automaton.New(c.e.boneAt, punctuation); err != nil {
-		return errors.Join(errors.New("dlp: too many secrets to look for"), err)
+	if c.e.words, err = automaton.New(texts, c.e.bones, punctuation); err != nil {
+		return fmt.Errorf("dlp: too many keywords or secrets to look for: %w", err)
 	}
 	return nil
 }

@@ -25,15 +25,15 @@ type view struct {
 	base int64
 	done int // bytes of buf that the automata have seen
 
-	words, bones automaton.State
-	wordHit      func(int32, int)
-	boneHit      func(int32, int)
-	hits         []window
-	finders      [4]finder
-	fold         folder
-	streams      []*stream
-	numbersAt    int64
-	scratch      []byte
+	words     automaton.Cursor
+	wordHit   func(int32, int)
+	boneHit   func(int32, int)
+	hits      []window
+	finders   [4]finder
+	fold      folder
+	streams   []*stream
+	numbersAt int64
+	scratch   []byte
 }
 
 // window is text to run a rule's expression over.
@@ -129,7 +129,8 @@ func (v *view) finish() {
 		v.streams[0].end()
 	}
 	e := v.s.e
-	*v = view{buf: v.buf[:0], hits: v.hits[:0], scratch: v.scratch[:0], streams: v.streams[:0],
+	v.words.Reset()
+	*v = view{buf: v.buf[:0], words: v.words, hits: v.hits[:0], scratch: v.scratch[:0], streams: v.streams[:0],
 		wordHit: v.wordHit, boneHit: v.boneHit}
 	e.views.Put(v)
 }
@@ -160,11 +161,7 @@ func (v *view) end() int64 { return v.base + int64(len(v.buf)) }
 func (v *view) process(at stage) {
 	fresh := v.buf[v.done:]
 	v.s.spend(len(fresh) * 2)
-	if v.s.e.bones == nil {
-		v.words = v.s.e.words.Scan(v.words, fresh, v.wordHit)
-	} else {
-		v.words, v.bones = automaton.Pair(v.s.e.words, v.s.e.bones, v.words, v.bones, fresh, v.wordHit, v.boneHit)
-	}
+	v.s.e.words.Scan(&v.words, fresh, v.wordHit, v.boneHit)
 	v.done = len(v.buf)
 	if v.s.e.generic && !v.joined && v.depth <= 1 {
 		v.numbers(at)
@@ -235,7 +232,7 @@ func (v *view) word(lit int32, end int) {
 func (v *view) bone(i int32, end int) {
 	at := v.done + end
 	start := at
-	for n := len(v.s.e.boneAt[i]); start > 0 && n > 0; {
+	for n := len(v.s.e.bones[i]); start > 0 && n > 0; {
 		start--
 		if !punctuation(v.buf[start]) {
 			n--

@@ -1,214 +1,122 @@
-// Package automaton finds many literals in a byte stream in one pass: the
-// Aho-Corasick construction (CACM 18(6), 1975), compiled into a dense table over
-// byte classes, so that a step is two dependent loads and no branch.
+// Package automaton finds many literals in a byte stream in one pass.
 //
-// Matching ignores ASCII case. An [Automaton] may be told to skip bytes: they then
-// neither advance nor reset it, so a literal is found whatever skipped bytes are
-// strewn into it.
+// Two sets are looked for at once: plain literals, and strewn ones, into which any
+// number of skipped bytes may be strewn. Each set is an Aho-Corasick automaton (CACM
+// 18(6), 1975) over byte classes. Their product, in which the strewn literals are cut
+// to their first few bytes so that it stays small, is one table: a byte costs two
+// dependent loads and no branch. Where a cut literal appears, which is rare, the
+// automaton of the whole ones goes on by itself.
+//
+// The loads of a step wait for each other, but not for those of another step, so a
+// long text is read at four places at a time: see [Automaton.Scan].
+//
+// Matching ignores ASCII case.
 package automaton
 
-import (
-	"errors"
-	"fmt"
-)
+import "fmt"
 
-// MaxStates bounds the size of one automaton: 2^18 states, at most 40 MiB.
+// MaxStates bounds the size of the automaton of one set: 2^18 states, at most 40 MiB.
 const MaxStates = 1 << 18
+
+// maxProduct bounds the product: 2^15 states, some 8 MiB.
+const maxProduct = 1 << 15
+
+// cutMost is the number of bytes that strewn literals are cut to unless the product
+// grows too large. Three turn up in ordinary text all the time.
+const cutMost = 4
 
 // Automaton is immutable and safe for concurrent use.
 type Automaton struct {
-	class [256]uint32 // byte to column
-	next  []uint32    // row (state × stride) + column to row
-	match uint32      // rows from here on end a literal
-	first uint32      // number of states before match
-	out   [][]int32   // literals that end in state first+i
+	class  [256]uint32 // byte to column
+	next   []uint32    // row (state × stride) + column to row; with hit set if the state has something to say
+	stride uint32
+	out    map[uint32]output // by row
+
+	strewn *table
+	deep   uint32 // rows of strewn from here on are of states as long as the cut, or say something
 }
 
-// State is where in the stream of one caller the automaton is. Zero is the start.
-type State uint32
+// hit marks a row at whose state a plain literal or a cut one ends.
+const hit = 1 << 31
 
-// New compiles literals; a match is reported by index. Bytes for which skip
-// returns true are passed over; nil skips none. A literal that is empty, or made
-// of skipped bytes alone, is an error, because it would match everywhere.
-func New(literals []string, skip func(byte) bool) (*Automaton, error) {
-	a := &Automaton{}
-	b := builder{skip: skip, stride: 1}
-	for i := range 256 {
-		if skip != nil && skip(byte(i)) {
-			b.stride = 2 // column 1: stay where you are
-			a.class[i] = 1
-		}
+// output is what ends at one state of the product.
+type output struct {
+	plain []int32 // indexes of literals
+	enter uint32  // the row to go on from in the automaton of strewn literals; 0: none
+}
+
+// New compiles plain and strewn literals; a match is reported by index. Bytes for
+// which skip returns true are passed over where strewn ones are looked for; nil skips
+// none. A literal that is empty, or a strewn one made of skipped bytes alone, is an
+// error, because it would match everywhere.
+func New(plain, strewn []string, skip func(byte) bool) (*Automaton, error) {
+	p, err := newTable(plain, nil, 0)
+	if err != nil {
+		return nil, err
 	}
-	for _, lit := range literals {
-		for _, c := range []byte(lit) {
-			if c = lower(c); a.class[c] == 0 && !b.skips(c) {
-				a.class[c] = b.stride
-				a.class[upper(c)] = b.stride
-				b.stride++
-			}
-		}
+	s, err := newTable(strewn, skip, 0)
+	if err != nil {
+		return nil, err
 	}
-	b.grow()
-	for i, lit := range literals {
-		if err := b.add(a, lit, int32(i)); err != nil {
+	for cut := int32(cutMost); cut > 0; cut-- {
+		gate, err := newTable(strewn, skip, cut)
+		if err != nil {
 			return nil, err
 		}
-	}
-	b.link()
-	b.number(a)
-	return a, nil
-}
-
-// States returns the number of states, for tests of size.
-func (a *Automaton) States() int { return int(a.first) + len(a.out) }
-
-// Scan feeds p and calls hit for every literal that ends in it with its index and
-// the number of bytes of p up to and including its last one. It returns the state
-// to go on from.
-func (a *Automaton) Scan(s State, p []byte, hit func(literal int32, end int)) State {
-	next, match, row := a.next, a.match, uint32(s)
-	for i, c := range p {
-		row = next[row+a.class[c]]
-		if row >= match {
-			a.report(row, i+1, hit)
+		a := &Automaton{strewn: s, deep: s.rowOfDepth(cut)}
+		if a.multiply(p, gate) {
+			return a, nil
 		}
 	}
-	return State(row)
+	return nil, fmt.Errorf("automaton: more than %d states", maxProduct)
 }
 
-// Pair feeds p to a and b at once: the two chains of loads run side by side, which
-// costs little more than one.
-func Pair(a, b *Automaton, s, t State, p []byte, hitA, hitB func(literal int32, end int)) (State, State) {
-	x, y := uint32(s), uint32(t)
-	nextA, nextB, matchA, matchB := a.next, b.next, a.match, b.match
-	for i, c := range p {
-		x = nextA[x+a.class[c]]
-		y = nextB[y+b.class[c]]
-		if x >= matchA {
-			a.report(x, i+1, hitA)
+// multiply makes a the product of p and gate, the automaton of the cut literals. It
+// reports whether that is small enough.
+func (a *Automaton) multiply(p, gate *table) bool {
+	type pair struct{ p, g uint32 }
+	columns := map[pair]uint32{}
+	var column []pair
+	for c := range 256 {
+		both := pair{p.class[c], gate.class[c]}
+		if _, ok := columns[both]; !ok {
+			columns[both] = uint32(len(column))
+			column = append(column, both)
 		}
-		if y >= matchB {
-			b.report(y, i+1, hitB)
-		}
+		a.class[c] = columns[both]
 	}
-	return State(x), State(y)
-}
+	a.stride = uint32(len(column))
+	a.out = map[uint32]output{}
+	whole := gate.rowsIn(a.strewn)
 
-func (a *Automaton) report(row uint32, end int, hit func(int32, int)) {
-	stride := a.match / a.first
-	for _, lit := range a.out[row/stride-a.first] {
-		hit(lit, end)
-	}
-}
-
-type builder struct {
-	skip   func(byte) bool
-	stride uint32
-	next   []uint32 // trie, then automaton; state × stride + column; 0 is "none" in the trie
-	fail   []uint32
-	out    [][]int32
-	order  []uint32 // states in breadth-first order, without the root
-}
-
-func (b *builder) skips(c byte) bool { return b.skip != nil && b.skip(c) }
-
-func (b *builder) grow() uint32 {
-	b.next = append(b.next, make([]uint32, b.stride)...)
-	b.fail = append(b.fail, 0)
-	b.out = append(b.out, nil)
-	return uint32(len(b.out) - 1)
-}
-
-func (b *builder) add(a *Automaton, lit string, id int32) error {
-	s := uint32(0)
-	for _, c := range []byte(lit) {
-		if b.skips(c) {
-			continue
-		}
-		at := s*b.stride + a.class[lower(c)]
-		if b.next[at] == 0 {
-			if len(b.out) >= MaxStates {
-				return fmt.Errorf("automaton: more than %d states", MaxStates)
+	states := []pair{{}} // in breadth-first order, so that the busy ones share cache lines
+	rows := map[pair]uint32{{}: 0}
+	for i := 0; i < len(states); i++ {
+		from := states[i]
+		for _, c := range column {
+			to := pair{p.next[from.p+c.p], gate.next[from.g+c.g]}
+			row := uint32(0)
+			if to != (pair{}) {
+				var known bool
+				if row, known = rows[to]; !known {
+					if len(states) == maxProduct {
+						return false
+					}
+					row = uint32(len(states)) * a.stride
+					states = append(states, to)
+					o := output{plain: p.ends(to.p)}
+					if to.g >= gate.match {
+						o.enter = whole[to.g]
+					}
+					if o.plain != nil || o.enter != 0 {
+						a.out[row] = o
+						row |= hit
+					}
+					rows[to] = row
+				}
 			}
-			n := b.grow()
-			b.next[at] = n
-		}
-		s = b.next[at]
-	}
-	if s == 0 {
-		return errors.New("automaton: an empty literal matches everywhere")
-	}
-	b.out[s] = append(b.out[s], id)
-	return nil
-}
-
-// link turns the trie into a complete automaton, breadth first.
-func (b *builder) link() {
-	for c := range b.stride {
-		if s := b.next[c]; s != 0 {
-			b.order = append(b.order, s)
+			a.next = append(a.next, row)
 		}
 	}
-	for i := 0; i < len(b.order); i++ {
-		s := b.order[i]
-		f := b.fail[s]
-		b.out[s] = append(b.out[s], b.out[f]...)
-		for c := range b.stride {
-			at := s*b.stride + c
-			over := b.next[f*b.stride+c]
-			if t := b.next[at]; t != 0 {
-				b.fail[t] = over
-				b.order = append(b.order, t)
-			} else {
-				b.next[at] = over
-			}
-		}
-	}
-	if b.skip != nil {
-		for s := range uint32(len(b.out)) {
-			b.next[s*b.stride+1] = s
-		}
-	}
-}
-
-// number writes the table with matching states last, so that one comparison tells
-// them, and quiet states in breadth-first order, so that the busy ones share cache
-// lines.
-func (b *builder) number(a *Automaton) {
-	renamed := make([]uint32, len(b.out))
-	n := uint32(1)
-	for _, s := range b.order {
-		if len(b.out[s]) == 0 {
-			renamed[s] = n
-			n++
-		}
-	}
-	a.first, a.match = n, n*b.stride
-	for _, s := range b.order {
-		if len(b.out[s]) > 0 {
-			renamed[s] = n
-			n++
-			a.out = append(a.out, b.out[s])
-		}
-	}
-	a.next = make([]uint32, len(b.next))
-	for s, to := range renamed {
-		for c := range b.stride {
-			a.next[to*b.stride+c] = renamed[b.next[uint32(s)*b.stride+c]] * b.stride
-		}
-	}
-}
-
-func lower(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		c += 'a' - 'A'
-	}
-	return c
-}
-
-func upper(c byte) byte {
-	if 'a' <= c && c <= 'z' {
-		c -= 'a' - 'A'
-	}
-	return c
+	return true
 }

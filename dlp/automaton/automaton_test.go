@@ -3,6 +3,7 @@ package automaton
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -16,96 +17,156 @@ func notAlnum(c byte) bool { return !alnum(c) }
 
 // slow is the oracle: every literal at every position.
 func slow(literals []string, p []byte, skip func(byte) bool) []string {
-	var kept []byte
-	var at []int
-	for i, c := range p {
-		if skip == nil || !skip(c) {
-			kept, at = append(kept, lower(c)), append(at, i)
-		}
-	}
-	var out []string
-	for end := 1; end <= len(kept); end++ {
-		for i, lit := range literals {
-			if bytes.HasSuffix(kept[:end], bytes.ToLower([]byte(lit))) {
-				out = append(out, fmt.Sprint(i, "@", at[end-1]+1))
+	bones := func(s []byte) (kept []byte, at []int) {
+		for i, c := range s {
+			if skip == nil || !skip(c) {
+				kept, at = append(kept, lower(c)), append(at, i)
 			}
+		}
+		return
+	}
+	kept, at := bones(p)
+	var out []string
+	for i, lit := range literals {
+		want, _ := bones([]byte(lit))
+		for from := 0; ; from++ {
+			n := bytes.Index(kept[from:], want)
+			if n < 0 {
+				break
+			}
+			from += n
+			out = append(out, fmt.Sprint(i, "@", at[from+len(want)-1]+1))
 		}
 	}
 	slices.Sort(out)
 	return out
 }
 
-// fast collects what a finds in p, fed in pieces of size n. A skipping automaton
-// repeats a match on the bytes it skips; the first report counts.
-func fast(a *Automaton, p []byte, n int) []string {
-	var out []string
-	var s State
-	for i := 0; i < len(p); i += n {
-		s = a.Scan(s, p[i:min(i+n, len(p))], func(lit int32, end int) {
-			if c := p[i+end-1]; a.class[c] != 1 || a.next[1] != 0 || alnum(c) {
-				out = append(out, fmt.Sprint(lit, "@", i+end))
+// fast collects what a finds in p, fed in pieces of at most size bytes, and holds that
+// it comes in order.
+func fast(t *testing.T, a *Automaton, p []byte, size func() int) (plain, strewn []string) {
+	t.Helper()
+	var c Cursor
+	for i := 0; i < len(p); {
+		n := min(size(), len(p)-i)
+		collect := func(to *[]string) func(int32, int) {
+			last := 0
+			return func(lit int32, end int) {
+				if end < last || end > n {
+					t.Fatalf("a match at %d of %d after one at %d", end, n, last)
+				}
+				last = end
+				*to = append(*to, fmt.Sprint(lit, "@", i+end))
 			}
-		})
+		}
+		a.Scan(&c, p[i:i+n], collect(&plain), collect(&strewn))
+		i += n
 	}
-	slices.Sort(out)
-	return out
+	slices.Sort(plain)
+	slices.Sort(strewn)
+	return plain, strewn
+}
+
+func compare(t *testing.T, plain, strewn []string, text []byte, size func() int) {
+	t.Helper()
+	a, err := New(plain, strewn, notAlnum)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gotPlain, gotStrewn := fast(t, a, text, size)
+	if want := slow(plain, text, nil); !slices.Equal(gotPlain, want) {
+		t.Fatalf("%q in %q: got %v, want %v", plain, text, gotPlain, want)
+	}
+	if want := slow(strewn, text, notAlnum); !slices.Equal(gotStrewn, want) {
+		t.Fatalf("%q strewn in %q: got %v, want %v", strewn, text, gotStrewn, want)
+	}
 }
 
 func TestScanAgainstOracle(t *testing.T) {
-	literals := []string{"he", "she", "his", "hers", "ABCabc", "aa", "aaa", "x1y2"}
-	text := []byte("ushers she-HIS aaaa abcABCabcabc x1y2 X1Y2 h.e")
-	a, err := New(literals, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	plain := []string{"he", "she", "his", "hers", "ABCabc", "aa", "aaa", "x1y2"}
+	strewn := []string{"secret", "abab", "c-r e", "abcdefgh", "bc"}
+	text := []byte(`ushers she-HIS aaaa abcABCabcabc x1y2 X1Y2 h.e ["se","cr", "et"] s-e-c-r-e-t secre t1 a.b,a;b abcdabcdefghabc`)
 	for n := 1; n <= len(text); n++ {
-		if got, want := fast(a, text, n), slow(literals, text, nil); !slices.Equal(got, want) {
-			t.Fatalf("pieces of %d: got %v, want %v", n, got, want)
-		}
+		compare(t, plain, strewn, text, func() int { return n })
 	}
 }
 
-func TestSkip(t *testing.T) {
-	literals := []string{"secret", "abab"}
-	a, err := New(literals, notAlnum)
+// TestLanes compares with the oracle over texts of few letters, where literals and
+// what is almost one stand everywhere, the borders of the lanes included.
+func TestLanes(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	word := func(letters string, n int) string {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = letters[r.IntN(len(letters))]
+		}
+		return string(b)
+	}
+	for round := range 400 {
+		letters := []string{"ab-", "abC.- \x00\xff", "a-", "abcdefghij--------------"}[round%4]
+		var plain, strewn []string
+		for range 1 + r.IntN(6) {
+			plain = append(plain, word(letters, 1+r.IntN(9)))
+			strewn = append(strewn, "a"+word(letters, r.IntN(30)))
+		}
+		text := word(letters, r.IntN(4*lanes*laneMin))
+		if round%5 == 0 { // a border that nothing but skipped bytes follows
+			text += strings.Repeat("-", 2*lanes*laneMin) + text
+		}
+		compare(t, plain, strewn, []byte(text), func() int {
+			if round%3 == 0 {
+				return len(text)
+			}
+			return 1 + r.IntN(2*lanes*laneMin)
+		})
+	}
+}
+
+// TestCut holds that the product shrinks by cutting more where it grows too large, and
+// finds the same.
+func TestCut(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	var strewn []string
+	for range 8000 {
+		b := make([]byte, 12)
+		for i := range b {
+			b[i] = "abcdefghijklmnopqrstuvwxyz0123456789"[r.IntN(36)]
+		}
+		strewn = append(strewn, string(b))
+	}
+	plain := []string{"token"}
+	for _, c := range "abcdefghijklmnopqrstuvwxyz" {
+		plain = append(plain, string(c)+"-", "-"+string(c)+".")
+	}
+	a, err := New(plain, strewn, notAlnum)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := []byte(`["se","cr", "et"] s-e-c-r-e-t secre t1 a.b,a;b`)
-	if got, want := fast(a, text, 3), slow(literals, text, notAlnum); !slices.Equal(got, want) {
-		t.Fatalf("got %v, want %v", got, want)
+	if a.deep >= a.strewn.rowOfDepth(cutMost) {
+		t.Fatal("nothing was cut")
 	}
-}
-
-func TestPairIsTwoScans(t *testing.T) {
-	a, _ := New([]string{"key", "token"}, nil)
-	b, _ := New([]string{"sec", "tok"}, notAlnum)
-	text := []byte("a key, a t.o.k.e.n, a token and a S-E-C")
-	var got, want []string
-	Pair(a, b, 0, 0, text,
-		func(l int32, e int) { got = append(got, fmt.Sprint("a", l, e)) },
-		func(l int32, e int) { got = append(got, fmt.Sprint("b", l, e)) })
-	a.Scan(0, text, func(l int32, e int) { want = append(want, fmt.Sprint("a", l, e)) })
-	b.Scan(0, text, func(l int32, e int) { want = append(want, fmt.Sprint("b", l, e)) })
-	slices.Sort(got)
-	slices.Sort(want)
-	if !slices.Equal(got, want) {
-		t.Fatalf("got %v, want %v", got, want)
+	var text []byte
+	for i := range 100 {
+		text = append(text, " a token: "+strewn[i][:8]+"-"+strewn[i][8:]+strewn[i][:9]...)
+	}
+	_, got := fast(t, a, text, func() int { return 1000 })
+	if len(got) != 100 {
+		t.Errorf("%d strewn literals, want 100", len(got))
 	}
 }
 
 func TestNewRefuses(t *testing.T) {
-	if _, err := New([]string{""}, nil); err == nil {
+	if _, err := New([]string{""}, nil, nil); err == nil {
 		t.Error("an empty literal was compiled")
 	}
-	if _, err := New([]string{"--"}, notAlnum); err == nil {
+	if _, err := New(nil, []string{"--"}, notAlnum); err == nil {
 		t.Error("a literal of skipped bytes was compiled")
 	}
 	big := make([]string, 300)
 	for i := range big {
 		big[i] = fmt.Sprint(i) + strings.Repeat("x", 1000)
 	}
-	if _, err := New(big, nil); err == nil {
+	if _, err := New(big, nil, nil); err == nil {
 		t.Error("an automaton over the bound was compiled")
 	}
 }
@@ -113,35 +174,28 @@ func TestNewRefuses(t *testing.T) {
 func FuzzScan(f *testing.F) {
 	f.Add("he", "she", "ushers", 3)
 	f.Add("AA", "aaa", "aaaaa", 1)
+	f.Add("abcde", "b-c", "ab-cde", 100)
 	f.Fuzz(func(t *testing.T, x, y, text string, n int) {
-		a, err := New([]string{x, y}, nil)
-		if err != nil {
-			return
-		}
 		if n < 1 {
 			n = 1
 		}
-		if got, want := fast(a, []byte(text), n), slow([]string{x, y}, []byte(text), nil); !slices.Equal(got, want) {
-			t.Fatalf("got %v, want %v", got, want)
+		if _, err := New([]string{x, y}, []string{y, x}, notAlnum); err != nil {
+			return
 		}
+		compare(t, []string{x, y}, []string{y, x}, []byte(text), func() int { return n })
+		long := bytes.Repeat([]byte(text), 1+2*lanes*laneMin/(len(text)+1))
+		compare(t, []string{x, y}, []string{y, x}, long, func() int { return len(long) })
 	})
 }
 
 func BenchmarkScan(b *testing.B) {
-	a, _ := New([]string{"ghp_", "sk-ant-", "akia", "token", "secret", "api", "private key"}, nil)
-	s, _ := New([]string{"ab12cd34ef56ab12cd34", "zz12cd34ef56ab12cd34"}, notAlnum)
+	a, _ := New([]string{"ghp_", "sk-ant-", "akia", "token", "secret", "api", "private key"},
+		[]string{"ab12cd34ef56ab12cd34", "zz12cd34ef56ab12cd34"}, notAlnum)
 	text := bytes.Repeat([]byte("func (a *Automaton) Scan(s State, p []byte) { return next[row] }\n"), 1000)
 	none := func(int32, int) {}
-	b.Run("one", func(b *testing.B) {
-		b.SetBytes(int64(len(text)))
-		for b.Loop() {
-			a.Scan(0, text, none)
-		}
-	})
-	b.Run("pair", func(b *testing.B) {
-		b.SetBytes(int64(len(text)))
-		for b.Loop() {
-			Pair(a, s, 0, 0, text, none, none)
-		}
-	})
+	b.SetBytes(int64(len(text)))
+	var c Cursor
+	for b.Loop() {
+		a.Scan(&c, text, none, none)
+	}
 }
