@@ -1,6 +1,8 @@
 package dlp
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
 	"hash/crc32"
 	"strings"
@@ -122,6 +124,23 @@ func TestFindingsHoldNoMatch(t *testing.T) {
 		fmt.Sprintf("%v %+v %#v %s %q %x", Secret{"n", ownCanary}, Secret{"n", ownCanary}, Secret{"n", ownCanary}, Secret{"n", ownCanary}, Secret{"n", ownCanary}, Secret{"n", ownCanary})} {
 		if strings.Contains(text, ownCanary[7:]) || strings.Contains(text, ruleCanary[4:]) {
 			t.Errorf("a match is printed: %s", text)
+		}
+	}
+}
+
+func TestFourDigits(t *testing.T) {
+	for start := range 8 {
+		for _, other := range []byte("a \xb0\x00") {
+			p := bytes.Repeat([]byte{other}, 16)
+			copy(p[start:], "4096")
+			if !fourDigits(binary.LittleEndian.Uint64(p), p[8]) {
+				t.Errorf("%q: passed over", p)
+			}
+			few := bytes.Repeat([]byte{other}, 9)
+			few[start] = '4'
+			if fourDigits(binary.LittleEndian.Uint64(few), few[8]) {
+				t.Errorf("%q: taken", few)
+			}
 		}
 	}
 }

@@ -22,12 +22,14 @@ type phase struct {
 // twenty characters; a shorter secret of the bottle is found without decoding.
 var finders = [4]finder{
 	{alphabet: decode.Base64, least: 20},
-	{alphabet: decode.Hex, least: 32},
-	{alphabet: decode.Base32, least: 32},
-	{alphabet: decode.Lower, least: 32},
+	{alphabet: decode.Hex, least: narrowLeast},
+	{alphabet: decode.Base32, least: narrowLeast},
+	{alphabet: decode.Lower, least: narrowLeast},
 }
 
 const (
+	narrowLeast = 32
+
 	gapMost   = 8   // bytes between two pieces of a run
 	pieceLess = 16  // characters that must stand on one side of a gap
 	runShort  = 256 // characters of a run that are first looked at in one go
@@ -42,7 +44,7 @@ func (v *view) run(f *finder, at stage) {
 			if i = start; !ok {
 				break
 			}
-			j := f.skip(b, i, runShort+1)
+			j := f.alphabet.Span(b[i:min(i+runShort+1, len(b))])
 			if j <= runShort {
 				ahead, wait := v.ahead(f, i, j, at)
 				if wait {
@@ -55,7 +57,7 @@ func (v *view) run(f *finder, at stage) {
 			}
 			f.begin(v, v.base+int64(i))
 		}
-		n := f.skip(b, i, len(b))
+		n := f.alphabet.Span(b[i:])
 		v.feed(f, b[i:i+n])
 		f.piece += n
 		if i += n; i == len(b) && at != final {
@@ -74,33 +76,24 @@ func (v *view) run(f *finder, at stage) {
 	f.at = v.base + int64(i)
 }
 
-// find runs all finders. The alphabets but base64 are parts of it: without a long
-// run of base64 there is none of theirs.
+// find runs all finders. The alphabets but base64 are looked for together, as long as
+// there is nothing of any.
 func (v *view) find(at stage) {
 	v.run(&v.finders[0], at)
-	const least = 32
+	narrow := v.finders[1:]
 	from, open := v.end(), false
-	for i := 1; i < len(v.finders); i++ {
-		from = min(from, v.finders[i].at)
-		open = open || v.finders[i].open
+	for i := range narrow {
+		from = min(from, narrow[i].at)
+		open = open || narrow[i].open
 	}
-	i, some := decode.Base64.Run(v.buf, int(from-v.base), least)
-	for k := 1; k < len(v.finders); k++ {
-		if f := &v.finders[k]; some || open {
+	i, some := decode.NarrowRun(v.buf, int(from-v.base), narrowLeast)
+	for k := range narrow {
+		if f := &narrow[k]; some || open {
 			v.run(f, at)
 		} else {
 			f.at = max(f.at, v.base+int64(i))
 		}
 	}
-}
-
-// skip counts characters of the alphabet at b[i:], at most most.
-func (f *finder) skip(b []byte, i, most int) int {
-	n := 0
-	for i+n < len(b) && n < most && f.alphabet.Has(b[i+n]) {
-		n++
-	}
-	return n
 }
 
 // gap says where the run goes on after something else at b[i:], a line break or any
@@ -117,7 +110,7 @@ func (f *finder) gap(b []byte, i int, at stage) (next int, ok, wait bool) {
 	if j+pieceLess > len(b) && at != final {
 		return i, false, true
 	}
-	n := f.skip(b, j, pieceLess)
+	n := f.alphabet.Span(b[j:min(j+pieceLess, len(b))])
 	return j, n == pieceLess || n > 0 && f.piece >= pieceLess, false
 }
 
@@ -135,7 +128,7 @@ func (v *view) ahead(f *finder, i, j int, at stage) (run []byte, wait bool) {
 		if wait || !ok {
 			return v.scratch, wait && at == more
 		}
-		i, j = next, f.skip(b, next, runShort)
+		i, j = next, f.alphabet.Span(b[next:min(next+runShort, len(b))])
 		f.piece = j
 		v.scratch = append(v.scratch, b[i:i+j]...)
 	}
@@ -172,9 +165,14 @@ func (v *view) feed(f *finder, p []byte) {
 	for i := 0; i < len(p) && v.s.err == nil; i += step {
 		part := p[i:min(i+step, len(p))]
 		v.s.spend(len(part) * f.alphabet.Phases)
+		v.wide = v.wide[:0]
+		if f.alphabet == decode.Base64 {
+			v.wide, part = decode.Words(v.wide, part)
+		}
 		for k := range f.alphabet.Phases {
 			ph := &f.phases[k]
-			v.scratch = ph.radix.Append(v.scratch[:0], part)
+			v.scratch = ph.radix.AppendWords(v.scratch[:0], v.wide)
+			v.scratch = ph.radix.Append(v.scratch, part)
 			ph.view.write(v.scratch)
 		}
 	}

@@ -32,7 +32,7 @@ type piece struct {
 func (p *piece) reset() { *p = piece{head: p.head[:0], tail: p.tail[:0]} }
 
 func (p *piece) write(b []byte) {
-	if !p.ended {
+	if !p.ended && !p.long {
 		n := 0
 		for n < len(b) && wordByte[b[n]] {
 			n++

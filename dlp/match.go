@@ -2,6 +2,7 @@ package dlp
 
 import (
 	"bytes"
+	"encoding/binary"
 	"regexp"
 
 	"bottled/dlp/decode"
@@ -48,6 +49,9 @@ func (v *view) try(r *rule, w window) {
 
 // apply reports whether re found anything in text, which starts at offset at.
 func (v *view) apply(r *rule, re *regexp.Regexp, text []byte, at int64) bool {
+	if !bytes.Contains(text, r.shape.must) {
+		return false
+	}
 	v.s.spend(len(text) * regexpCost)
 	some := false
 	for _, m := range re.FindAllSubmatchIndex(text, 16) {
@@ -69,6 +73,10 @@ func (v *view) numbers(at stage) {
 	const group, before, behind = 4, 24, 40
 	b, i := v.buf, int(v.numbersAt-v.base)
 	for i+group <= len(b) {
+		if i+8 < len(b) && !fourDigits(binary.LittleEndian.Uint64(b[i:]), b[i+8]) {
+			i += 8
+			continue
+		}
 		j := i + group - 1
 		for j >= i && b[j]-'0' <= 9 {
 			j--
@@ -93,6 +101,17 @@ func (v *view) numbers(at stage) {
 		i = to
 	}
 	v.numbersAt = v.base + int64(i)
+}
+
+// fourDigits reports whether four digits in a row may begin among eight bytes, which are
+// followed by next. If so, then three of them that begin at an even place, or the last
+// and next, are of the column of ASCII that has the digits.
+func fourDigits(x uint64, next byte) bool {
+	const every, even = 0x0101010101010101, 0x0001000100010001
+	x = x>>4&(0x0f*every) ^ 3*every
+	x |= x >> 2
+	x |= x >> 1 // now a bit is clear where a digit is
+	return ^(x|x>>8|x>>16)&(even>>16) != 0 || x>>56&1 == 0 && next>>4 == 3
 }
 
 // number tries the capital letters, digits and separators of buf[from:to].

@@ -54,6 +54,10 @@ func newRule(r *rules.Rule, mode Mode) *rule {
 		}
 	}
 	out.shape = shapeOf(out.re)
+	if out.joined != out.re { // it is the same without what stands around a match
+		loose := shapeOf(out.joined)
+		out.shape.least, out.shape.must = loose.least, loose.must
+	}
 	if out.assigns {
 		out.shape.longest = min(out.shape.longest, 220)
 	}
@@ -82,7 +86,7 @@ func (r *rule) may(k *keyword, buf []byte, end int) bool {
 		return assignment(buf[end:])
 	}
 	if k.offset < 0 {
-		return true
+		return r.shape.fits(buf, end-k.length, end)
 	}
 	start := end - k.length - k.offset
 	if start < 0 {

@@ -5,6 +5,9 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"strings"
+	"unicode"
+
+	"bottled/dlp/decode"
 )
 
 // longest bounds the text around a keyword that an expression is run over, in
@@ -25,6 +28,9 @@ type shape struct {
 	longest int       // bytes of the longest match, at most the constant
 	bits    float64   // how unlikely a match is in random base64: 2^-bits for each position
 	prefix  []byteSet // what the first bytes of every match are
+	least   int       // bytes of the shortest match
+	bytes   byteSet   // what a match is made of
+	must    []byte    // what every match holds
 }
 
 func shapeOf(re *regexp.Regexp) shape {
@@ -37,7 +43,112 @@ func shapeOf(re *regexp.Regexp) shape {
 	s.longest = min(maxLen(tree), longest)
 	s.bits = bits(tree)
 	s.prefix, _ = prefix(nil, tree)
+	s.least = minLen(tree)
+	made(&s.bytes, tree)
+	s.must = must(tree)
+	if s.bytes.has(' ') { // an escape may stand for it: see [view.try]
+		for c := range 256 {
+			if c := byte(c); c < 0x80 && (decode.Token(c) || strings.IndexByte("\\%&;#{}\"'\n", c) >= 0) {
+				s.bytes.add(c)
+			}
+		}
+	}
 	return s
+}
+
+// minLen returns the length of the shortest match in bytes, or less.
+func minLen(re *syntax.Regexp) int {
+	n := 0
+	switch re.Op {
+	case syntax.OpLiteral:
+		return len(re.Rune) // a rune may fold to a shorter one
+	case syntax.OpCharClass, syntax.OpAnyChar, syntax.OpAnyCharNotNL:
+		return 1
+	case syntax.OpStar, syntax.OpQuest:
+		return 0
+	case syntax.OpRepeat:
+		return re.Min * minLen(re.Sub[0])
+	case syntax.OpAlternate:
+		n = longest
+		for _, sub := range re.Sub {
+			n = min(n, minLen(sub))
+		}
+		return n
+	}
+	for _, sub := range re.Sub {
+		n += minLen(sub)
+	}
+	return n
+}
+
+// made adds to s every byte that a match of re can hold.
+func made(s *byteSet, re *syntax.Regexp) {
+	span := func(lo, hi rune) {
+		for c := lo; c <= min(hi, 0x7f); c++ {
+			s.add(byte(c))
+		}
+		if hi >= 0x80 {
+			for c := 0x80; c < 0x100; c++ {
+				s.add(byte(c))
+			}
+		}
+	}
+	switch re.Op {
+	case syntax.OpLiteral:
+		for _, r := range re.Rune {
+			span(r, r)
+			if re.Flags&syntax.FoldCase != 0 {
+				for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+					span(f, f)
+				}
+			}
+		}
+	case syntax.OpCharClass:
+		for i := 0; i < len(re.Rune); i += 2 {
+			span(re.Rune[i], re.Rune[i+1])
+		}
+	case syntax.OpAnyChar, syntax.OpAnyCharNotNL:
+		span(0, unicode.MaxRune)
+	}
+	for _, sub := range re.Sub {
+		made(s, sub)
+	}
+}
+
+// must returns the longest text that every match of re holds.
+func must(re *syntax.Regexp) []byte {
+	var best []byte
+	switch re.Op {
+	case syntax.OpLiteral:
+		if re.Flags&syntax.FoldCase == 0 {
+			return []byte(string(re.Rune))
+		}
+	case syntax.OpCapture, syntax.OpConcat, syntax.OpPlus:
+		for _, sub := range re.Sub {
+			if text := must(sub); len(text) > len(best) {
+				best = text
+			}
+		}
+	}
+	return best
+}
+
+// fits reports whether what a match is made of stands around buf[from:to] for as long as
+// the shortest one. It errs towards true where the text is not there.
+func (s *shape) fits(buf []byte, from, to int) bool {
+	for to-from < s.least {
+		if from == 0 || to == len(buf) {
+			return true
+		}
+		if s.bytes.has(buf[from-1]) {
+			from--
+		} else if s.bytes.has(buf[to]) {
+			to++
+		} else {
+			return false
+		}
+	}
+	return true
 }
 
 func maxLen(re *syntax.Regexp) int {

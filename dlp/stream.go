@@ -27,7 +27,7 @@ const startCost = 5000
 // tried as well: it may be the real one.
 func (v *view) inflate(l *literal, start int64) {
 	in := &stream{s: v.s, from: v, format: l.magic, at: start, zip: l.zip, mark: v.s.mark}
-	if p := v.buf[start-v.base:]; l.magic == decode.Zlib && !l.zip && len(p) > 6 && !deflated(p[2:]) {
+	if p := v.buf[start-v.base:]; l.magic == decode.Zlib && !decode.Deflated(p[2:]) {
 		return
 	}
 	v.s.spend(startCost)
@@ -39,19 +39,6 @@ func (v *view) inflate(l *literal, start int64) {
 	if len(v.s.open) > v.s.e.limits.Streams {
 		v.s.refuse(TooManyStreams, "it holds too many compressed streams at a time")
 	}
-}
-
-// deflated reports whether p can begin a deflate stream (RFC 1951, section 3.2).
-func deflated(p []byte) bool {
-	switch p[0] >> 1 & 3 {
-	case 0: // stored: the length and its complement follow
-		return p[1]^p[3] == 0xff && p[2]^p[4] == 0xff
-	case 1:
-		return true
-	case 2: // at most 286 literal and 30 distance codes
-		return p[0]>>3 <= 29 && p[1]&31 <= 29
-	}
-	return false
 }
 
 // pump hands the buffer to the streams that go on.

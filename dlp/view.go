@@ -34,6 +34,7 @@ type view struct {
 	streams   []*stream
 	numbersAt int64
 	scratch   []byte
+	wide      []uint64
 }
 
 // window is text to run a rule's expression over.
@@ -130,7 +131,7 @@ func (v *view) finish() {
 	}
 	e := v.s.e
 	v.words.Reset()
-	*v = view{buf: v.buf[:0], words: v.words, hits: v.hits[:0], scratch: v.scratch[:0], streams: v.streams[:0],
+	*v = view{buf: v.buf[:0], words: v.words, hits: v.hits[:0], scratch: v.scratch[:0], wide: v.wide, streams: v.streams[:0],
 		wordHit: v.wordHit, boneHit: v.boneHit}
 	e.views.Put(v)
 }

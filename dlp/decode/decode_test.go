@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/base32"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -230,4 +232,176 @@ func FuzzInflate(f *testing.F) {
 		d.Write(in)
 		d.Close()
 	})
+}
+
+// TestBase64Chars compares what reads eight bytes at a time with the table.
+func TestBase64Chars(t *testing.T) {
+	for c := range 256 {
+		for _, other := range []byte{'A', 0, 0xff, ' '} {
+			p := bytes.Repeat([]byte{other}, 8)
+			for i := range p {
+				p[i] = byte(c)
+				got := base64Chars(binary.LittleEndian.Uint64(p))
+				for k := range p {
+					if want := Base64.Has(p[k]); want != (got>>(8*k+7)&1 == 1) {
+						t.Fatalf("%#x at %d of %x: got %v, want %v", p[k], k, p, !want, want)
+					}
+				}
+				p[i] = other
+			}
+		}
+	}
+}
+
+// slowRun looks at every byte. Where there is no run it returns where one may begin that
+// goes on behind the end.
+func slowRun(a *Alphabet, p []byte, from, least int) (int, bool) {
+	start, streak := from, 0
+	for i := from; i < len(p); i++ {
+		if streak++; !a.Has(p[i]) {
+			streak, start = 0, i+1
+		}
+		if streak == least {
+			return start, true
+		}
+	}
+	return start, false
+}
+
+// TestRunAndSpan compares runs with what a look at every byte finds.
+func TestRunAndSpan(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 20000 {
+		p := make([]byte, r.IntN(80))
+		letters, few := "ABCDEF2345Aabc+0 \x80 "[r.IntN(8):], r.IntN(12)
+		for i := range p {
+			p[i] = letters[r.IntN(len(letters)-few)]
+		}
+		from, least := r.IntN(len(p)+1), 1+r.IntN(40)
+		wide := max(least, 10)
+		narrow, some := NarrowRun(p, from, wide)
+		for _, a := range []*Alphabet{Base64, Hex, Base32, Lower} {
+			if at, ok := slowRun(a, p, from, wide); a != Base64 && (narrow > at || ok && !some) {
+				t.Fatalf("%s: narrow run of %d in %q from %d: got %d %v, want at most %d %v", a.Name, wide, p, from, narrow, some, at, ok)
+			}
+			span := 0
+			for span < len(p)-from && a.Has(p[from+span]) {
+				span++
+			}
+			if got := a.Span(p[from:]); got != span {
+				t.Fatalf("%s: span of %q: got %d, want %d", a.Name, p[from:], got, span)
+			}
+			want, found := slowRun(a, p, from, least)
+			got, ok := a.Run(p, from, least)
+			if ok != found || ok && got != want || got < from || got > want {
+				t.Fatalf("%s: run of %d in %q from %d: got %d %v, want %d %v", a.Name, least, p, from, got, ok, want, found)
+			}
+		}
+	}
+}
+
+// TestWords compares what decodes words with what decodes characters.
+func TestWords(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 300 {
+		src := make([]byte, r.IntN(100))
+		for i := range src {
+			src[i] = "ABCDabcd0189+/-_"[r.IntN(16)]
+		}
+		for phase := range Base64.Phases {
+			fast, slow := NewRadix(Base64, phase), NewRadix(Base64, phase)
+			var got []byte
+			for rest := src; len(rest) > 0; {
+				n := 1 + r.IntN(len(rest))
+				words, tail := Words(nil, rest[:n])
+				got = fast.Append(fast.AppendWords(got, words), tail)
+				rest = rest[n:]
+			}
+			if want := slow.Append(nil, src); !bytes.Equal(got, want) {
+				t.Fatalf("%q at phase %d: got %x, want %x", src, phase, got, want)
+			}
+		}
+	}
+}
+
+// TestNextFoldSlowly compares with a look at every byte.
+func TestNextFoldSlowly(t *testing.T) {
+	l := table()
+	slow := func(src []byte, from int) int {
+		for at := from; at+1 < len(src); at++ {
+			c := src[at]
+			i := at - (at-from)%group
+			if c < 0x80 && starts[c] && l.hides(src, at) && begins[c]&goesOn[src[at+1]]&^(broken|ended) != 0 ||
+				c >= 0xc2 && src[at+1]&0xc0 == 0x80 && mostlyUTF8(src[i:min(i+group, len(src))]) && l.hidesLetter(src, at) {
+				return at
+			}
+		}
+		return len(src)
+	}
+	r := rand.New(rand.NewPCG(5, 6))
+	alphabets := []string{"ab0 %&=\\u\x00#;4", "ab \xd0\x90\xce\x91\xe2\x80\x8b\xf0\x9d\x90\x80", "\xff\x80\xd0\x90 a%41\x00", "abcdefgh ijkl=\n"}
+	for round := range 20000 {
+		src := make([]byte, r.IntN(120))
+		letters := alphabets[round%len(alphabets)]
+		for i := 0; i < len(src); i++ {
+			k := r.IntN(len(letters))
+			src[i] = letters[k]
+			for r.IntN(8) > 0 && i+1 < len(src) && k+1 < len(letters) { // mostly what stands together
+				i, k = i+1, k+1
+				src[i] = letters[k]
+			}
+		}
+		from := r.IntN(len(src) + 1)
+		if got, want := NextFold(src, from), slow(src, from); got != want {
+			t.Fatalf("%q from %d: got %d, want %d", src, from, got, want)
+		}
+	}
+}
+
+// TestDeflated holds that nothing is turned away that a decompressor makes six bytes of.
+func TestDeflated(t *testing.T) {
+	says := func(p []byte) int {
+		n := 0
+		d := NewInflater(Deflate, func(out []byte) error { n += len(out); return nil })
+		d.Write(p)
+		d.Close()
+		return n
+	}
+	r := rand.New(rand.NewPCG(7, 8))
+	passed, all := 0, 0
+	for round := range 4000 {
+		p := make([]byte, 64)
+		for i := range p {
+			p[i] = byte(r.Uint32())
+		}
+		if round%4 == 0 { // one that is well-formed, with a byte of it changed
+			text := make([]byte, 200)
+			for i := range text {
+				text[i] = plain[r.IntN(len(plain))] + byte(round/4%2)*0x70
+			}
+			var b bytes.Buffer
+			w, _ := flate.NewWriter(&b, []int{flate.HuffmanOnly, 1, 9, 0}[round/8%4])
+			w.Write(text[:1+r.IntN(len(text))])
+			w.Close()
+			p = b.Bytes()
+			p[r.IntN(len(p))] ^= byte(r.IntN(2)) << r.IntN(8)
+		}
+		ok := Deflated(p)
+		if !ok && says(p) >= deflateLeast {
+			t.Fatalf("%x is turned away, and says %d bytes", p, says(p))
+		}
+		if cut := p[:r.IntN(len(p))]; !Deflated(cut) && ok {
+			t.Fatalf("%x is turned away, %x is not", cut, p)
+		}
+		if round%4 > 0 {
+			all++
+			if ok {
+				passed++
+			}
+		}
+	}
+	t.Logf("of random bytes %d in %d pass", passed, all)
+	if passed > all/5 {
+		t.Error("too many for the test to be of use")
+	}
 }

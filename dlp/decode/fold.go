@@ -2,8 +2,6 @@ package decode
 
 import (
 	"bytes"
-	"encoding/binary"
-	"math/bits"
 	"strings"
 	"unicode/utf8"
 )
@@ -26,7 +24,7 @@ func Fold(dst, src []byte, final bool) ([]byte, int) {
 	i := 0
 	for i < len(src) {
 		c := src[i]
-		if !starts[c] {
+		if !starts[c] || c >= 0x80 && i+1 < len(src) && src[i+1]&0xc0 != 0x80 {
 			dst = append(dst, c)
 			i++
 			continue
@@ -75,36 +73,27 @@ func Blank(dst, src []byte) []byte {
 // quotes, spaces and line ends hide nothing.
 func NextFold(src []byte, from int) int {
 	l := table()
-	const group, tops = 32, 0x8080808080808080
 	for i := from; i < len(src); i += group {
-		p := src[i:min(i+group, len(src))]
-		letters, known := false, false
-		for k := 0; k < len(p); k += 8 {
-			var x uint64
-			if k+8 <= len(p) {
-				x = binary.LittleEndian.Uint64(p[k:])
-			} else {
-				x = partial(p[k:])
-			}
-			hot := specials(x)
-			if x&tops != 0 {
-				if !known { // in binary data the letters of other scripts appear all the time
-					letters, known = mostlyUTF8(p), true
+		end := min(i+group, len(src))
+		hot := pairsOf(src[i:end])
+		if end < len(src) {
+			hot |= begins[src[end-1]] & goesOn[src[end]] &^ (broken | ended)
+		}
+		if hot&letter != 0 && (hot&broken != 0 || !mostlyUTF8(src[i:end])) {
+			hot &^= letter // in binary data the letters of other scripts appear all the time
+		}
+		if hot &^= broken; hot == 0 {
+			continue
+		}
+		for at := i; at < end && at+1 < len(src); at++ {
+			switch begins[src[at]] & goesOn[src[at+1]] & hot {
+			case 0:
+			case letter:
+				if l.hidesLetter(src, at) {
+					return at
 				}
-				if !letters {
-					hot &^= x
-				}
-			}
-			for ; hot != 0; hot &= hot - 1 {
-				at := i + k + bits.TrailingZeros64(hot)>>3
-				if at+1 >= len(src) {
-					break
-				}
-				if c, next := src[at], src[at+1]; c >= 0x80 {
-					if c >= 0xc2 && next&0xc0 == 0x80 && l.hidesLetter(src, at) {
-						return at
-					}
-				} else if begins[c]&goesOn[next] != 0 && l.hides(src, at) {
+			default:
+				if l.hides(src, at) {
 					return at
 				}
 			}
@@ -113,10 +102,43 @@ func NextFold(src []byte, from int) int {
 	return len(src)
 }
 
-// begins and goesOn tell which pairs of bytes can begin an escape that hides
-// something: those with a bit in common.
-var begins, goesOn = func() (b, g [256]uint8) {
-	const percent, backslash, reference, equals, nul = 1, 2, 4, 8, 16
+// group is how many bytes are looked at together.
+const group = 32
+
+// What a pair of bytes can begin. Those of an escape that hides something have a bit
+// of begins and goesOn in common.
+const (
+	percent = 1 << iota
+	backslash
+	reference
+	equals
+	nul
+	letter // a rune beyond ASCII that may look like one of it
+	broken // what is not UTF-8: a rune that goes on where none began
+	ended  // or does not go on
+)
+
+// pairsOf returns the bits of all pairs of bytes that stand side by side in p.
+func pairsOf(p []byte) uint8 {
+	var all, before uint16
+	for ; len(p) >= 4; p = p[4:] {
+		a, b, c, d := pairs[p[0]], pairs[p[1]], pairs[p[2]], pairs[p[3]]
+		all |= before&(a>>8) | a&(b>>8) | b&(c>>8) | c&(d>>8)
+		before = d
+	}
+	for _, c := range p {
+		now := pairs[c]
+		all |= before & (now >> 8)
+		before = now
+	}
+	if all&ended != 0 {
+		all = all&^ended | broken
+	}
+	return uint8(all)
+}
+
+// begins and goesOn tell which pairs of bytes can begin what hides something; pairs is both, goesOn in the upper half.
+var begins, goesOn, pairs = func() (b, g [256]uint8, both [256]uint16) {
 	b['%'], b['\\'], b['&'], b['='], b[0] = percent, backslash, reference, equals, nul
 	for i := range 256 {
 		c := byte(i)
@@ -129,29 +151,30 @@ var begins, goesOn = func() (b, g [256]uint8) {
 		if 'a' <= c && c <= 'z' || c == 'U' || c == '#' || c == 'Z' {
 			g[c] |= reference
 		}
+		switch {
+		case c < 0x80:
+			b[c] |= broken
+			g[c] |= ended
+		case c < 0xc0:
+			g[c] |= broken | letter
+		default:
+			b[c] |= ended
+			g[c] |= ended
+			if c >= 0xc2 {
+				b[c] |= letter
+			}
+		}
 	}
 	for _, c := range []byte("uUx/'0123\n") {
 		g[c] |= backslash
 	}
 	g['u'], g['U'] = g['u']|percent, g['U']|percent
 	g['\r'], g['\n'] = g['\r']|equals, g['\n']|equals
+	for i := range both {
+		both[i] = uint16(b[i]) | uint16(g[i])<<8
+	}
 	return
 }()
-
-// specials marks the top bit of every byte of x that may begin an escape. A byte
-// next to one may be marked as well.
-func specials(x uint64) uint64 {
-	const ones, tops = 0x0101010101010101, 0x8080808080808080
-	a, b, c, d := x^('%'*ones), x^('&'*ones), x^('='*ones), x^('\\'*ones)
-	return (x | (x-ones)&^x | (a-ones)&^a | (b-ones)&^b | (c-ones)&^c | (d-ones)&^d) & tops
-}
-
-// partial loads fewer than eight bytes, with spaces behind them.
-func partial(p []byte) uint64 {
-	b := [8]byte{' ', ' ', ' ', ' ', ' ', ' ', ' ', ' '}
-	copy(b[:], p)
-	return binary.LittleEndian.Uint64(b[:])
-}
 
 func (l *lookalikes) hidesLetter(src []byte, i int) bool {
 	r, _ := utf8.DecodeRune(src[i:])
@@ -249,7 +272,7 @@ var token, starts = func() (t, s [256]bool) {
 	for i := range 256 {
 		c := byte(i)
 		t[i] = '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || strings.IndexByte("_-+/=.~:", c) >= 0
-		s[i] = c == 0 || c >= 0x80 || c == '%' || c == '\\' || c == '&' || c == '='
+		s[i] = c == 0 || c >= 0xc2 || c == '%' || c == '\\' || c == '&' || c == '='
 	}
 	return
 }()

@@ -4,6 +4,11 @@
 // and nothing is kept beyond the few bytes an encoding itself needs.
 package decode
 
+import (
+	"encoding/binary"
+	"slices"
+)
+
 // Alphabet is one positional encoding of bytes.
 type Alphabet struct {
 	Name string
@@ -46,12 +51,18 @@ func alphabet(name string, bits uint, phases int, chars string, same ...string) 
 func (a *Alphabet) Has(c byte) bool { return a.value[c] != outside }
 
 // Run returns the start of the first run of least characters at or after b[i], or
-// where to look when more has come. It looks at the last character that a run would
-// need first, so that it skips most of a text.
+// where to look when more has come. It looks at the last characters that a run would
+// need first, so that it skips most of a text: at four that stand so far apart that a
+// word does not hold them all.
 func (a *Alphabet) Run(b []byte, i, least int) (int, bool) {
+	const apart, reach = 3, 3 * 3
 	v := &a.value
 	for i+least <= len(b) {
 		j := i + least - 1
+		if least > reach && v[b[j]]|v[b[j-apart]]|v[b[j-2*apart]]|v[b[j-reach]] == outside {
+			i = j - reach + 1
+			continue
+		}
 		for j >= i && v[b[j]] != outside {
 			j--
 		}
@@ -61,6 +72,68 @@ func (a *Alphabet) Run(b []byte, i, least int) (int, bool) {
 		i = j + 1
 	}
 	return i, false
+}
+
+// narrow has a bit for each alphabet that is a part of base64 and has the byte.
+var narrow = func() (t [256]uint8) {
+	for bit, a := range []*Alphabet{Hex, Base32, Lower} {
+		for c := range t {
+			if a.Has(byte(c)) {
+				t[c] |= 1 << bit
+			}
+		}
+	}
+	return
+}()
+
+// NarrowRun is Run for all alphabets but base64 at once. It may take two runs for one
+// that are of different alphabets and overlap.
+func NarrowRun(b []byte, i, least int) (int, bool) {
+	const apart, reach = 3, 3 * 3
+	t := &narrow
+	for i+least <= len(b) {
+		j := i + least - 1
+		if all := t[b[j]] & t[b[j-apart]] & t[b[j-2*apart]] & t[b[j-reach]]; all != 0 {
+			from, to := j+1, j+1
+			for some := all; from > i && some&t[b[from-1]] != 0; from-- {
+				some &= t[b[from-1]]
+			}
+			for some := all; to-from < least && to < len(b) && some&t[b[to]] != 0; to++ {
+				some &= t[b[to]]
+			}
+			if to-from >= least || to == len(b) {
+				return from, to-from >= least
+			}
+		}
+		i = j - reach + 1
+	}
+	return i, false
+}
+
+const ones, tops = 0x0101010101010101, 0x8080808080808080
+
+// base64Chars marks the top bit of every byte of x that is of base64.
+func base64Chars(x uint64) uint64 {
+	low := x &^ tops
+	letter := low | 0x20*ones
+	letter = (letter + (0x80-'a')*ones) &^ (letter + (0x7f-'z')*ones)
+	digit := (low + (0x80-'/')*ones) &^ (low + (0x7f-'9')*ones) // the slash stands before them
+	other := (tops - (low ^ '+'*ones)) | (tops - (low ^ '-'*ones)) | (tops - (low ^ '_'*ones))
+	return (letter | digit | other) &^ x & tops
+}
+
+// Span returns the number of characters at the start of b.
+func (a *Alphabet) Span(b []byte) int {
+	n := 0
+	if a == Base64 {
+		for n+8 <= len(b) && base64Chars(binary.LittleEndian.Uint64(b[n:])) == tops {
+			n += 8
+		}
+	}
+	for n < len(b) && a.value[b[n]] != outside {
+		n++
+	}
+	return n
 }
 
 // Radix decodes one stream of characters, at one phase. The zero value decodes
@@ -77,38 +150,63 @@ func NewRadix(a *Alphabet, phase int) Radix { return Radix{a: a, skip: phase} }
 
 // Append decodes src onto dst. Bits short of a byte wait for the next call.
 func (r *Radix) Append(dst, src []byte) []byte {
-	v, bits := &r.a.value, r.a.Bits
-	i := 0
-	for ; r.skip > 0 && i < len(src); i++ {
-		if v[src[i]] != outside {
-			r.skip--
+	for _, c := range src {
+		if x := r.a.value[c]; x != outside {
+			dst = r.push(dst, x)
 		}
 	}
-	for i < len(src) {
-		if r.n == 0 && bits == 6 {
-			for i+4 <= len(src) {
-				a, b, c, d := v[src[i]], v[src[i+1]], v[src[i+2]], v[src[i+3]]
-				if a|b|c|d == outside {
-					break
-				}
-				x := uint32(a)<<18 | uint32(b)<<12 | uint32(c)<<6 | uint32(d)
-				dst = append(dst, byte(x>>16), byte(x>>8), byte(x))
-				i += 4
-			}
-			if i >= len(src) {
-				break
-			}
-		}
-		x := v[src[i]]
-		i++
-		if x == outside {
-			continue
-		}
-		r.acc = r.acc<<bits | uint32(x)
-		if r.n += bits; r.n >= 8 {
-			r.n -= 8
-			dst = append(dst, byte(r.acc>>r.n))
+	return dst
+}
+
+func (r *Radix) push(dst []byte, x uint8) []byte {
+	if r.skip > 0 {
+		r.skip--
+		return dst
+	}
+	r.acc = r.acc<<r.a.Bits | uint32(x)
+	if r.n += r.a.Bits; r.n < 8 {
+		return dst
+	}
+	r.n -= 8
+	return append(dst, byte(r.acc>>r.n))
+}
+
+// A word is eight characters of base64, which are six bytes.
+const (
+	wordChars = 8
+	wordBytes = 6
+)
+
+// Words reads src, which must be characters of base64 and nothing else, onto dst as
+// words, and returns the rest, which is shorter than one.
+func Words(dst []uint64, src []byte) (words []uint64, rest []byte) {
+	v := &Base64.value
+	for ; len(src) >= wordChars; src = src[wordChars:] {
+		c := (*[wordChars]byte)(src)
+		dst = append(dst, uint64(v[c[0]])<<42|uint64(v[c[1]])<<36|uint64(v[c[2]])<<30|uint64(v[c[3]])<<24|
+			uint64(v[c[4]])<<18|uint64(v[c[5]])<<12|uint64(v[c[6]])<<6|uint64(v[c[7]]))
+	}
+	return dst, src
+}
+
+// AppendWords is Append for words of base64: the tables are looked up once for all
+// phases, and a phase shifts six bytes at a time.
+func (r *Radix) AppendWords(dst []byte, words []uint64) []byte {
+	for ; r.skip > 0 && len(words) > 0; words = words[1:] {
+		for at := 42; at >= 0; at -= 6 {
+			dst = r.push(dst, uint8(words[0]>>at&63))
 		}
 	}
+	from := len(dst)
+	dst = slices.Grow(dst, wordBytes*len(words)+8)[:from+wordBytes*len(words)]
+	to := dst[from:cap(dst)]
+	left := uint64(1)<<r.n - 1
+	acc := uint64(r.acc) & left
+	for _, w := range words {
+		binary.BigEndian.PutUint64(to, (acc<<48|w)>>r.n<<16)
+		to = to[wordBytes:]
+		acc = w & left
+	}
+	r.acc = uint32(acc)
 	return dst
 }
