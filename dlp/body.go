@@ -85,7 +85,7 @@ func (s *Scan) Body(o BodyOptions) *BodyScan {
 // applied, and whether all of it is framed in chunks of aws-chunked. That one is on
 // the outside wherever it stands in the list: AWS's own clients write it first.
 func codings(header string) (names []string, framed bool, err error) {
-	for _, name := range strings.Split(header, ",") {
+	for name := range strings.SplitSeq(header, ",") {
 		switch name = strings.ToLower(strings.TrimSpace(name)); {
 		case name == "" || name == "identity":
 		case name != awsChunked:
@@ -181,6 +181,7 @@ func (b *BodyScan) Close() error {
 	}
 	if b.split != nil {
 		b.split.close()
+		b.split = nil
 	} else {
 		b.s.follow(Body, "", &b.text)
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 // Engine is a compiled set of rules. It is immutable and safe for concurrent use;
-// the views of its scans are pooled in it.
+// what its scans work with is pooled in it.
 type Engine struct {
 	rules    []*rule
 	literals []literal            // keywords, signatures of compressed data, short secrets
@@ -29,7 +29,8 @@ type Engine struct {
 	exempt   []Exemption
 	limits   Limits
 	key      []byte
-	views    sync.Pool
+
+	views, desks, held, jsons sync.Pool // what scans are done with and give back
 }
 
 // literal is what the words automaton can find: one of three.

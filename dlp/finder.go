@@ -10,7 +10,7 @@ type finder struct {
 	at       int64 // how far the view has been looked through
 	open     bool  // in a run
 	piece    int   // characters of the run since its last gap
-	phases   [8]phase
+	phases   []phase
 }
 
 type phase struct {
@@ -155,7 +155,7 @@ func (v *view) promising(f *finder, run []byte) bool {
 func (f *finder) begin(v *view, at int64) {
 	f.open, f.piece = true, 0
 	for p := range f.alphabet.Phases {
-		f.phases[p] = phase{radix: decode.NewRadix(f.alphabet, p), view: v.child(f.alphabet.Name, at)}
+		f.phases = append(f.phases, phase{radix: decode.NewRadix(f.alphabet, p), view: v.child(f.alphabet.Name, at)})
 	}
 }
 
@@ -169,7 +169,7 @@ func (v *view) feed(f *finder, p []byte) {
 		if f.alphabet == decode.Base64 {
 			v.wide, part = decode.Words(v.wide, part)
 		}
-		for k := range f.alphabet.Phases {
+		for k := range f.phases {
 			ph := &f.phases[k]
 			v.scratch = ph.radix.AppendWords(v.scratch[:0], v.wide)
 			v.scratch = ph.radix.Append(v.scratch, part)
@@ -181,9 +181,14 @@ func (v *view) feed(f *finder, p []byte) {
 func (f *finder) close() {
 	f.open = false
 	for i := range f.phases {
-		if c := f.phases[i].view; c != nil {
-			f.phases[i].view = nil
-			c.finish()
-		}
+		f.phases[i].view.finish()
 	}
+	clear(f.phases) // a pooled view holds on to nothing
+	f.phases = f.phases[:0]
+}
+
+// end closes f and makes it ready for another view.
+func (f *finder) end() {
+	f.close()
+	f.at, f.piece = 0, 0
 }

@@ -21,12 +21,12 @@ type Gate struct {
 	r     io.Reader
 	opt   BodyOptions
 	body  *BodyScan
-	buf   []byte
-	held  []byte // a part of buf
-	from  int64  // offset of held[0] in the body
-	total int64  // offset of the end of held
-	free  int64  // bytes before it may leave
-	start int64  // Scan.fed when the body began
+	buf   *[]byte // of the engine's, until all has left
+	held  []byte  // a part of buf
+	from  int64   // offset of held[0] in the body
+	total int64   // offset of the end of held
+	free  int64   // bytes before it may leave
+	start int64   // Scan.fed when the body began
 	err   error
 	ended bool
 }
@@ -53,6 +53,7 @@ func (g *Gate) Read(p []byte) (int, error) {
 			return n, nil
 		}
 		if g.ended {
+			g.release()
 			return 0, io.EOF
 		}
 		g.fill()
@@ -60,10 +61,11 @@ func (g *Gate) Read(p []byte) (int, error) {
 }
 
 // A gate reads at most gateRead bytes at a time, into a buffer that starts with
-// gateStart and doubles.
+// gateStart and grows; one of at most gateKeep is used again.
 const (
 	gateRead  = 32 << 10
 	gateStart = 4 << 10
+	gateKeep  = 256 << 10
 )
 
 // fill reads on and judges.
@@ -87,7 +89,8 @@ func (g *Gate) fill() {
 	}
 	g.overwrite()
 	if g.err = g.s.Err(); g.err != nil {
-		g.held, g.ended = nil, true
+		g.ended = true
+		g.release()
 		return
 	}
 	if g.ended {
@@ -108,10 +111,24 @@ func (g *Gate) fill() {
 // room makes room behind what is held: at the front of the buffer if that is mostly
 // free, else in a larger one.
 func (g *Gate) room() {
-	if kept := len(g.held); kept > len(g.buf)/2 || len(g.buf) == 0 {
-		g.buf = make([]byte, max(gateStart, 4*kept))
+	kept := len(g.held)
+	if g.buf == nil {
+		if g.buf, _ = g.s.e.held.Get().(*[]byte); g.buf == nil {
+			g.buf = new([]byte)
+		}
 	}
-	g.held = g.buf[:copy(g.buf, g.held)]
+	if kept > len(*g.buf)/2 || len(*g.buf) == 0 {
+		*g.buf = make([]byte, max(gateStart, 4*kept))
+	}
+	g.held = (*g.buf)[:copy(*g.buf, g.held)]
+}
+
+// release gives the buffer back: nothing more leaves.
+func (g *Gate) release() {
+	if g.buf != nil && len(*g.buf) <= gateKeep {
+		g.s.e.held.Put(g.buf)
+	}
+	g.buf, g.held = nil, nil
 }
 
 // last judges the end.
@@ -141,7 +158,8 @@ func (g *Gate) overwrite() {
 // Close gives the rest of the body up.
 func (g *Gate) Close() error {
 	g.body.Close()
-	g.held, g.ended = nil, true
+	g.ended = true
+	g.release()
 	if g.err == nil {
 		g.err = io.ErrClosedPipe
 	}

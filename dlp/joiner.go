@@ -17,7 +17,6 @@ type joiner struct {
 	s     *Scan
 	view  *view
 	dirty bool
-	spare piece
 	kept  []byte // what was joined before the body, if that may be judged again
 }
 
@@ -121,20 +120,33 @@ func (s *Scan) join(kind Kind, name, value string) {
 	case strings.EqualFold(name, "cookie"):
 		cut = ";"
 	}
-	p := &s.values.spare
+	p := &s.desk.spare
 	n := 0
-	for text := range strings.FieldsFuncSeq(value, func(r rune) bool { return strings.ContainsRune(cut, r) }) {
+	for rest := value; rest != ""; {
+		text := rest
+		if i := strings.IndexAny(rest, cut); i >= 0 {
+			text, rest = rest[:i], rest[i+1:]
+		} else {
+			rest = ""
+		}
+		if text == "" {
+			continue
+		}
 		at := name
 		if cut == "&;" || cut == ";" {
 			if key, v, ok := strings.Cut(text, "="); ok {
-				at, text = name+" "+strings.TrimSpace(key), v
+				text = v
+				if s.trail != nil {
+					at = name + " " + strings.TrimSpace(key)
+				}
 			}
-		} else if cut == "/" {
+		} else if cut == "/" && s.trail != nil {
 			at = pathSlot(n)
 		}
 		n++
+		s.desk.text = append(s.desk.text[:0], strings.TrimSpace(text)...)
 		p.reset()
-		p.write([]byte(strings.TrimSpace(text)))
+		p.write(s.desk.text)
 		s.values.take(p)
 		if kind != Authority {
 			s.follow(kind, at, p)

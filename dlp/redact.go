@@ -190,9 +190,17 @@ func (s *Scan) hides(text []byte) bool {
 	return t.hidden
 }
 
-// redactField judges a header or trailer and returns it, the text of a name and value, with
-// what is to be overwritten overwritten. Skip is where the value begins.
-func (s *Scan) redactField(kind Kind, name, text string, skip int) string {
+// redactField judges a part, the value of a header or trailer with its name, and returns
+// the value with what is to be overwritten overwritten.
+func (s *Scan) redactField(kind Kind, name, value string) string {
+	text := s.desk.text[:0]
+	if name != "" {
+		text = append(append(text, name...), ": "...)
+	}
+	skip := len(text)
+	text = append(text, value...)
+	s.desk.text = text
+
 	s.spans, s.hidden = s.spans[:0], false
 	if s.e.redacts && name != "" {
 		s.redaction = collect
@@ -200,21 +208,21 @@ func (s *Scan) redactField(kind Kind, name, text string, skip int) string {
 	s.part(kind, name, text)
 	s.redaction = overwrite
 	if s.err != nil || len(s.spans) == 0 && !s.hidden {
-		return text
+		return value
 	}
-	clean := []byte(text)
+	clean := bytes.Clone(text)
 	l := layout{free: true}
 	l.words(clean[skip:], int64(skip))
-	if !s.erase(l, clean) || string(clean[:skip]) != text[:skip] { // a header cannot be renamed
+	if !s.erase(l, clean) || !bytes.Equal(clean[:skip], text[:skip]) { // a header cannot be renamed
 		s.block(s.findings[len(s.findings)-1])
-		return text
+		return value
 	}
 	if s.hidden {
 		s.redaction = refuseAll
-		s.part(kind, name, string(clean))
+		s.part(kind, name, clean)
 		s.redaction = overwrite
 	}
-	return string(clean)
+	return string(clean[skip:])
 }
 
 // Close gives the rest of the body up.

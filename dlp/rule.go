@@ -80,13 +80,13 @@ func unbounded(re string) (string, bool) {
 }
 
 // may says whether the text around a keyword that ends at buf[end] can match at
-// all. It errs towards true where the text is not there yet.
-func (r *rule) may(k *keyword, buf []byte, end int) bool {
+// all. Where the text is not there it errs towards more, which is whether more may come.
+func (r *rule) may(k *keyword, buf []byte, end int, more bool) bool {
 	if r.assigns {
-		return assignment(buf[end:])
+		return assignment(buf[end:], more)
 	}
 	if k.offset < 0 {
-		return r.shape.fits(buf, end-k.length, end)
+		return r.shape.fits(buf, end-k.length, end, more)
 	}
 	start := end - k.length - k.offset
 	if start < 0 {
@@ -94,7 +94,7 @@ func (r *rule) may(k *keyword, buf []byte, end int) bool {
 	}
 	for i := range r.shape.prefix {
 		if start+i >= len(buf) {
-			return true
+			return more
 		}
 		if !r.shape.prefix[i].has(buf[start+i]) {
 			return false
@@ -104,13 +104,14 @@ func (r *rule) may(k *keyword, buf []byte, end int) bool {
 }
 
 // assignment reports whether s goes on like the rest of a name, an operator and a
-// value of ten bytes or more with a digit in it, or is too short to tell.
-func assignment(s []byte) bool {
+// value of ten bytes or more with a digit in it. If it is too short to tell it may, if
+// more comes.
+func assignment(s []byte, more bool) bool {
 	i := 0
 	for n := 0; i < len(s) && n < 23 && (nameByte[s[i]]); i, n = i+1, n+1 {
 	}
 	if i >= len(s) {
-		return true
+		return more
 	}
 	if !operator[s[i]] {
 		// An operator may follow quotes and spaces that the loop has eaten, but
@@ -121,14 +122,13 @@ func assignment(s []byte) bool {
 	}
 	digit := false
 	for n := 0; ; i, n = i+1, n+1 {
-		if i >= len(s) {
+		if i >= len(s) && more {
 			return true
 		}
-		c := s[i]
-		if !valueByte[c] || n >= 64 {
+		if i >= len(s) || !valueByte[s[i]] || n >= 64 {
 			return n >= 10 && digit
 		}
-		digit = digit || '0' <= c && c <= '9'
+		digit = digit || '0' <= s[i] && s[i] <= '9'
 	}
 }
 

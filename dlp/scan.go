@@ -30,6 +30,13 @@ type Scan struct {
 	trailScan uint64 // which of its scans this is
 	followed  int    // values
 	key       []byte // of JSON or a form, whose value comes
+	desk      *desk
+}
+
+// desk is what short parts are looked at with. A scan has one until it is closed.
+type desk struct {
+	text  []byte
+	spare piece
 }
 
 // span is a match in a part, in bytes from its start.
@@ -38,6 +45,9 @@ type span struct{ from, to int64 }
 // Scan starts to judge a request that goes by the named route.
 func (e *Engine) Scan(route string) *Scan {
 	s := &Scan{e: e, route: route}
+	if s.desk, _ = e.desks.Get().(*desk); s.desk == nil {
+		s.desk = new(desk)
+	}
 	s.values.s, s.keys.s = s, s
 	return s
 }
@@ -63,20 +73,18 @@ func (s *Scan) Field(kind Kind, name, value string) string {
 	if s.stopped() {
 		return value
 	}
-	text, skip := value, 0
-	if name != "" {
-		s.part(kind, "", name) // a finding there must not repeat the name
-		text = name + ": " + value
-		skip = len(text) - len(value)
+	if name != "" { // a finding there must not repeat the name
+		s.desk.text = append(s.desk.text[:0], name...)
+		s.part(kind, "", s.desk.text)
 	}
-	clean := s.redactField(kind, name, text, skip)[skip:]
+	clean := s.redactField(kind, name, value)
 	s.join(kind, name, clean) // what leaves, so that a match is not found again
 	return clean
 }
 
-func (s *Scan) part(kind Kind, name, text string) {
+func (s *Scan) part(kind Kind, name string, text []byte) {
 	v := s.view(kind, name, 0, "")
-	v.write([]byte(text))
+	v.write(text)
 	v.finish()
 }
 
@@ -113,6 +121,8 @@ func (s *Scan) Close() Verdict {
 		s.values.close()
 		s.keys.close()
 		s.closed = true
+		s.e.desks.Put(s.desk)
+		s.desk = nil
 		for _, in := range slices.Clone(s.open) {
 			in.drop()
 		}

@@ -134,21 +134,15 @@ func must(re *syntax.Regexp) []byte {
 }
 
 // fits reports whether what a match is made of stands around buf[from:to] for as long as
-// the shortest one. It errs towards true where the text is not there.
-func (s *shape) fits(buf []byte, from, to int) bool {
-	for to-from < s.least {
-		if from == 0 || to == len(buf) {
-			return true
-		}
-		if s.bytes.has(buf[from-1]) {
-			from--
-		} else if s.bytes.has(buf[to]) {
-			to++
-		} else {
-			return false
-		}
+// the shortest one, or up to the end, behind which there may be more.
+func (s *shape) fits(buf []byte, from, to int, more bool) bool {
+	for from > 0 && to-from < s.least && s.bytes.has(buf[from-1]) {
+		from--
 	}
-	return true
+	for to < len(buf) && to-from < s.least && s.bytes.has(buf[to]) {
+		to++
+	}
+	return to-from >= s.least || to == len(buf) && more
 }
 
 func maxLen(re *syntax.Regexp) int {

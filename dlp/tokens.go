@@ -18,7 +18,12 @@ func splitterFor(s *Scan, contentType string, first []byte) splitter {
 	case formGrammar:
 		return &formValues{s: s}
 	case jsonGrammar:
-		return &jsonValues{s: s}
+		j, _ := s.e.jsons.Get().(*jsonValues)
+		if j == nil {
+			j = new(jsonValues)
+		}
+		j.s = s
+		return j
 	}
 	return nil
 }
@@ -106,6 +111,10 @@ func (j *jsonValues) close() {
 	if j.in || j.after {
 		j.give(false)
 	}
+	e := j.s.e
+	j.cur.reset()
+	*j = jsonValues{cur: j.cur}
+	e.jsons.Put(j)
 }
 
 // formValues splits application/x-www-form-urlencoded.

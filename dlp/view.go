@@ -21,9 +21,10 @@ type view struct {
 	trail  bool  // of values of several requests
 	seam   int   // where, in such a view, those of this one begin; 0: in an encoding
 
-	buf  []byte // bytes base … base+len(buf) of the stream
-	base int64
-	done int // bytes of buf that the automata have seen
+	buf    []byte // bytes base … base+len(buf) of the stream
+	base   int64
+	done   int  // bytes of buf that the automaton has seen
+	goesOn bool // more may come
 
 	words     automaton.Cursor
 	wordHit   func(int32, int)
@@ -57,10 +58,10 @@ func (s *Scan) view(kind Kind, name string, depth int, via string) *view {
 	if v == nil {
 		v = new(view)
 		v.wordHit, v.boneHit = v.word, v.bone
+		v.finders = finders
 	}
 	v.s, v.kind, v.name, v.depth, v.via = s, kind, name, depth, via
 	v.leaf = depth >= s.e.limits.Depth
-	v.finders = finders
 	return v
 }
 
@@ -84,6 +85,10 @@ func (v *view) plain() bool { return v.via == "" && !v.joined }
 func (v *view) block() int { return blocks[min(v.depth, len(blocks)-1)] }
 
 func (v *view) write(p []byte) {
+	if len(v.buf)-v.done+len(p) < v.block() && v.s.err == nil {
+		v.buf = append(v.buf, p...)
+		return
+	}
 	for len(p) > 0 && v.s.err == nil {
 		n := min(len(p), max(1, v.block()-(len(v.buf)-v.done)))
 		v.buf = append(v.buf, p[:n]...)
@@ -123,7 +128,7 @@ func (v *view) finish() {
 		v.process(final)
 	}
 	for i := range v.finders {
-		v.finders[i].close()
+		v.finders[i].end()
 	}
 	v.fold.close()
 	for len(v.streams) > 0 {
@@ -131,18 +136,16 @@ func (v *view) finish() {
 	}
 	e := v.s.e
 	v.words.Reset()
-	*v = view{buf: v.buf[:0], words: v.words, hits: v.hits[:0], scratch: v.scratch[:0], wide: v.wide, streams: v.streams[:0],
-		wordHit: v.wordHit, boneHit: v.boneHit}
+	*v = view{buf: v.buf[:0], words: v.words, hits: v.hits[:0], finders: v.finders, streams: v.streams[:0],
+		scratch: v.scratch, wide: v.wide, wordHit: v.wordHit, boneHit: v.boneHit}
 	e.views.Put(v)
 }
 
 // children calls f for every view below v that goes on.
 func (v *view) children(f func(*view)) {
 	for i := range v.finders {
-		for p := range v.finders[i].phases {
-			if c := v.finders[i].phases[p].view; c != nil {
-				f(c)
-			}
+		for _, p := range v.finders[i].phases {
+			f(p.view)
 		}
 	}
 	if v.fold.view != nil {
@@ -161,6 +164,7 @@ func (v *view) end() int64 { return v.base + int64(len(v.buf)) }
 // process looks at what came in since the last time.
 func (v *view) process(at stage) {
 	fresh := v.buf[v.done:]
+	v.goesOn = at != final
 	v.s.spend(len(fresh) * 2)
 	v.s.e.words.Scan(&v.words, fresh, v.wordHit, v.boneHit)
 	v.done = len(v.buf)
@@ -213,7 +217,7 @@ func (v *view) word(lit int32, end int) {
 		if v.joined && (r.assigns || r.joined == nil) {
 			continue
 		}
-		if r.may(k, v.buf, at) {
+		if r.may(k, v.buf, at, v.goesOn) {
 			v.look(k, r, v.base+int64(at))
 		}
 	}
