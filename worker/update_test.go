@@ -139,7 +139,7 @@ func TestUpdatesUnderLoad(t *testing.T) {
 		})
 	}
 	generation := uint64(2)
-	for end := time.Now().Add(20 * time.Second); (generation < 60 || right.Load() < 40) && time.Now().Before(end); generation++ {
+	for end := time.Now().Add(time.Minute); (generation < 60 || right.Load() < 40) && time.Now().Before(end); generation++ {
 		time.Sleep(20 * time.Millisecond)
 		if err := e.update(update(generation)); err != nil {
 			t.Error(err)
