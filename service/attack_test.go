@@ -11,14 +11,17 @@ import (
 	"bottled/attack"
 )
 
-// A call that waits at the socket for a daemon that does not get through its checks
-// launches nothing, and the one after the fault is mended does.
+// The first call to the socket starts the daemon. One that waits there for a daemon that
+// does not get through its checks launches nothing.
 func TestAttackEarlyCall(t *testing.T) {
 	b := newBox(t)
-	b.run(t, "systemctl", "start", "bottled.socket")
-	launch := func(*testing.T) error {
-		out, err := b.try(as(tester, "timeout 20 bottled run -- bash -c 'echo came to be'")...)
-		if strings.HasSuffix(out, "came to be") {
+	launch := func(t *testing.T) error {
+		b.run(t, "systemctl", "start", "bottled.socket")
+		if out, _ := b.try("systemctl", "is-active", "bottled.service"); out == "active" {
+			t.Error("the service is active before the first call")
+		}
+		out, err := b.try(as(tester, "timeout 20 bottled run -- "+probe)...)
+		if out == "403" {
 			return nil
 		}
 		return fmt.Errorf("%s: %w", lastLine(out), errors.Join(errors.New("no bottle"), err))
@@ -26,11 +29,12 @@ func TestAttackEarlyCall(t *testing.T) {
 	attack.Stopped(t, "R19", "a call before the policy is read",
 		func(t *testing.T) error {
 			err := launch(t)
+			b.run(t, "systemctl", "is-active", "bottled.service")
 			b.run(t, "systemctl", "stop", "bottled.service", "bottled.socket")
 			return err
 		},
 		func(t *testing.T) error {
-			b.run(t, "bash", "-c", "mkdir -p /etc/bottled && echo nonsense > /etc/bottled/policy.yaml && systemctl start bottled.socket")
+			b.run(t, "bash", "-c", "mkdir -p /etc/bottled && echo nonsense > /etc/bottled/policy.yaml")
 			return launch(t)
 		})
 }

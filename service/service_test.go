@@ -84,19 +84,6 @@ func TestService(t *testing.T) {
 	}
 }
 
-// TestSocketActivation starts the daemon by the first call.
-func TestSocketActivation(t *testing.T) {
-	b := newBox(t)
-	b.run(t, "systemctl", "start", "bottled.socket")
-	if out, _ := b.try("systemctl", "is-active", "bottled.service"); out != "inactive" {
-		t.Fatalf("before the first call the service is %q", out)
-	}
-	if out := b.run(t, as(tester, "bottled run -- "+probe)...); out != "403" {
-		t.Errorf("got %q", out)
-	}
-	b.run(t, "systemctl", "is-active", "bottled.service")
-}
-
 func lastLine(s string) string {
 	lines := strings.Split(strings.TrimSpace(s), "\n")
 	return strings.TrimSpace(lines[len(lines)-1])
