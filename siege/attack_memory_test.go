@@ -53,7 +53,8 @@ type shortage struct {
 	events string // file that counts what was killed
 }
 
-// little is how much there is, in bytes.
+// little is how much there is, in bytes: more than any other process of the test takes, so
+// that the storm is the largest when it is over.
 const little = "268435456"
 
 // shortageOf puts processes into a group of the memory hierarchy that is short of it.
