@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+
+	"bottled/dlp/rules"
 )
 
 // excused is a match that an exemption let through.
@@ -57,7 +59,7 @@ func (s *Scan) exempted(f Finding) bool {
 	}
 	for _, x := range s.e.exempt {
 		if (x.Rule == "" || x.Rule == f.Rule) && (x.Route == "" || x.Route == s.route) &&
-			(x.Fingerprint == "" || x.Fingerprint == f.Fingerprint) {
+			(x.Fingerprint == "" || x.Fingerprint == f.Fingerprint && !rules.Begins(f.Rule)) {
 			return true
 		}
 	}

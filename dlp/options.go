@@ -69,6 +69,8 @@ func (c *compiler) exemptions() error {
 			return fmt.Errorf("dlp: exemption from %q: a secret leaves nowhere", x.Rule)
 		case x.Rule != "" && !c.known[x.Rule]:
 			return fmt.Errorf("dlp: exemption from unknown rule %q", x.Rule)
+		case x.Fingerprint != "" && rules.Begins(x.Rule):
+			return fmt.Errorf("dlp: exemption of one match of %q, which finds only how a secret begins", x.Rule)
 		}
 	}
 	return nil

@@ -156,6 +156,20 @@ func TestExemptMatchInJoinedValues(t *testing.T) {
 	}
 }
 
+// Keys of OpenSSH begin alike: exempting one would exempt them all.
+func TestKeysAreNotExemptOneByOne(t *testing.T) {
+	key := []byte("a key that stays")
+	begin := "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW\n"
+	print := scanBody(mustEngine(t, Options{Key: key}), begin+"QyNTUxOQAAACBone", 0, BodyOptions{}).Findings[0].Fingerprint
+	e := mustEngine(t, Options{Key: key, Exempt: []Exemption{{Fingerprint: print}}})
+	if v := scanBody(e, begin+"QyNTUxOQAAACBanother", 0, BodyOptions{}); v.Action != Blocked {
+		t.Errorf("%v", v)
+	}
+	if _, err := New(Options{Exempt: []Exemption{{Rule: "private-key", Fingerprint: print}}}); err == nil {
+		t.Error("an exemption that exempts more than it says is taken")
+	}
+}
+
 // A secret of the bottle has one fingerprint, whatever of it was found, and no
 // exemption.
 func TestSecretsAreNotExempt(t *testing.T) {

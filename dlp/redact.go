@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"io"
 	"slices"
+
+	"bottled/dlp/rules"
 )
 
 // Redactor is a body on its way out of which what rules in mode [Redact] find is
@@ -111,13 +113,14 @@ const (
 	refuseAll                  // all block
 )
 
-// openEnded are the rules that find how a secret begins, and not all of it.
-var openEnded = map[string]bool{"private-key": true}
+// mayCut is how long a match is that an expression may have had no text for the rest
+// of: it sees little more than longest bytes, its keyword included.
+const mayCut = longest - 64
 
 // mayRedact decides about a match of r at from in v.
 func (s *Scan) mayRedact(v *view, r *rule, from int64, length int) bool {
 	switch {
-	case s.redaction == refuseAll, openEnded[r.id], v.trail:
+	case s.redaction == refuseAll, v.trail, rules.Begins(r.id), length >= mayCut:
 		return false
 	case v.plain():
 		s.spans = append(s.spans, span{from, from + int64(length)})

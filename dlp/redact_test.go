@@ -14,7 +14,7 @@ import (
 	"testing/iotest"
 )
 
-var redacting = Options{Secrets: []Secret{{"own", ownCanary}}, Modes: map[string]Mode{"github-pat": Redact, "private-key": Redact}}
+var redacting = Options{Secrets: []Secret{{"own", ownCanary}}, Modes: map[string]Mode{"github-pat": Redact, "private-key": Redact, "flyio-access-token": Redact}}
 
 // outgoing returns what leaves of a body.
 func outgoing(e *Engine, r io.Reader, o BodyOptions) (string, Verdict, error) {
@@ -145,6 +145,7 @@ func TestRedactorRefuses(t *testing.T) {
 	}{
 		"own token":                 {BodyOptions{Type: jsonType}, `{"a":"` + ownCanary + `"}`},
 		"a key, found by its start": {BodyOptions{Type: "text/plain"}, pem},
+		"a token of any length":     {BodyOptions{Type: jsonType}, `{"a":"fm2_` + strings.TrimRight(base64.StdEncoding.EncodeToString(noise(1800)), "=") + `"}`},
 		"a key in JSON":             {BodyOptions{Type: jsonType}, `{"a":` + quoted(pem) + `}`},
 		"beside another":            {BodyOptions{Type: jsonType}, `{"a":"` + ownCanary + `","b":"` + ruleCanary + `"}`},
 		"split over JSON":           {BodyOptions{Type: jsonType}, `["` + half + `","` + rest + `"]`},

@@ -70,7 +70,7 @@ func (w wire) forExemption() (Proposal, error) {
 		return Proposal{}, errors.New("an exemption is of one match of one request, or of a whole rule")
 	}
 	if w.Fingerprint != "" {
-		if _, err := routes.ParseFingerprint(w.Fingerprint); err != nil {
+		if err := (routes.Exemption{Rule: e.Rule, Fingerprint: w.Fingerprint}).Check(); err != nil {
 			return Proposal{}, err
 		}
 		if !asciiToken(w.RequestID, 64) {

@@ -93,6 +93,7 @@ func TestRefusesWhatNobodyCouldGrant(t *testing.T) {
 		{"fingerprint", match("github-pat", "xyz", "01J"), "16 hex digits"},
 		{"no match", match("too-large", "", "01J"), "nothing was found"},
 		{"unknown rule", exemption("gihtub-pat", "a.example.com"), `did you mean "github-pat"`},
+		{"a key, found by its start", match("private-key", "0123456789abcdef", "01J"), "begin alike"},
 		{"token", exemption("secret:EGRESS_PROXY_TOKEN_0", "a.example.com"), "nothing exempts it"},
 		{"too many paths", match("github-pat", "0123456789abcdef", "01J", strings.Fields("/a /b /c /d /e /f /g /h /i /j /k /l /m /n /o /p /q")...), "manifest"},
 		{"request id", match("github-pat", "0123456789abcdef", "a b"), "request_id"},

@@ -80,8 +80,8 @@ func ParseRuleID(s string) (string, error) {
 // fingerprintLen is how many hex digits a fingerprint has.
 const fingerprintLen = 16
 
-// ParseFingerprint parses the fingerprint of a match, as the audit log shows it.
-func ParseFingerprint(s string) (string, error) {
+// parseFingerprint parses the fingerprint of a match, as the audit log shows it.
+func parseFingerprint(s string) (string, error) {
 	if len(s) != fingerprintLen || strings.Trim(s, "0123456789abcdef") != "" {
 		return "", fmt.Errorf("%q is not a fingerprint: write the 16 hex digits of the audit log", clip(s))
 	}
@@ -119,15 +119,27 @@ func (d *DLP) check() error {
 		}
 	}
 	for _, e := range d.Exempt {
-		_, err := ParseRuleID(e.Rule)
-		if err == nil && e.Fingerprint != "" {
-			_, err = ParseFingerprint(e.Fingerprint)
-		}
-		if err != nil {
+		if err := e.Check(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// Check refuses an exemption from no rule, and of one match where nobody can tell it
+// from others.
+func (e Exemption) Check() error {
+	if _, err := ParseRuleID(e.Rule); err != nil {
+		return err
+	}
+	if e.Fingerprint == "" {
+		return nil
+	}
+	if rules.Begins(e.Rule) {
+		return fmt.Errorf("rule %s finds how a secret begins, and many begin alike, so one match cannot be exempted: exempt the rule where that is meant", e.Rule)
+	}
+	_, err := parseFingerprint(e.Fingerprint)
+	return err
 }
 
 func (r *reader) dlp(n *strict.Node, key string) DLP {
@@ -153,10 +165,16 @@ func (r *reader) exemption(n *strict.Node, key string) Exemption {
 			r.Fail(n, key, "%v", errHalfExemption)
 		}
 	}
-	return Exemption{
+	e := Exemption{
 		Rule:        strict.Parsed(r.Reader, v["rule"], key+".rule", ParseRuleID),
-		Fingerprint: strict.Parsed(r.Reader, v["fingerprint"], key+".fingerprint", ParseFingerprint),
+		Fingerprint: strict.Parsed(r.Reader, v["fingerprint"], key+".fingerprint", parseFingerprint),
 	}
+	if e.Rule != "" && e.Fingerprint != "" {
+		if err := e.Check(); err != nil {
+			r.Fail(n, key, "%v", err)
+		}
+	}
+	return e
 }
 
 var errHalfExemption = errors.New("an exemption of one match needs rule and fingerprint: add the missing one, or write the id of the rule alone to exempt all of its matches")
