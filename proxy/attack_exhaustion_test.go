@@ -153,6 +153,7 @@ func TestAttackStallAndLeaks(t *testing.T) {
 		case "/quick":
 			return
 		}
+		io.Copy(io.Discard, r.Body) // before that nobody would tell this upstream that its client went
 		select {
 		case <-r.Context().Done():
 		case <-time.After(20 * time.Second):

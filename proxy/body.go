@@ -30,6 +30,12 @@ func (x *exchange) newRequestBody(src io.ReadCloser, length int64, trailer func(
 	return b
 }
 
+// Ready reports whether reading waits for nobody: all of what the client sends is there.
+func (b *requestBody) Ready() bool {
+	src, ok := b.src.(interface{ Ready() bool })
+	return ok && src.Ready()
+}
+
 func (b *requestBody) Close() error { return b.src.Close() }
 
 func (b *requestBody) Read(p []byte) (int, error) {

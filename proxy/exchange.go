@@ -18,6 +18,8 @@ type exchange struct {
 	f        *flow
 	table    *routes.Table
 	query    routes.Query
+	address  string // query.Authority, with the port
+	host     string // the same as it is sent
 	decision routes.Decision
 	event    audit.Event
 	cancel   context.CancelCauseFunc
@@ -26,8 +28,10 @@ type exchange struct {
 	guarded bool       // what comes back is searched for the bottle's tokens
 	scan    Scan       // nil: nobody scans
 	ctx     context.Context
-	body    *requestBody // nil: the request has none
-	interim *interim
+	body    *requestBody  // nil: the request has none
+	answer  *responseBody // the upstream's
+	interim interim
+	writer  responseWriter
 	idle    *idle
 	why     *reason // why there is no response of the upstream's; answered at the end
 	readErr error   // of the response's body

@@ -34,7 +34,7 @@ func (x *exchange) prepare(w http.ResponseWriter, r *http.Request) (*http.Reques
 		x.scan = scan
 	}
 	out := &http.Request{
-		Method: x.query.Method, URL: x.outURL(), Host: hostport(x.query.Scheme, x.query.Authority), Header: r.Header,
+		Method: x.query.Method, URL: x.outURL(), Host: x.host, Header: r.Header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, ContentLength: r.ContentLength, Body: http.NoBody,
 	}
 	if r.ContentLength != 0 {
@@ -43,7 +43,7 @@ func (x *exchange) prepare(w http.ResponseWriter, r *http.Request) (*http.Reques
 		delete(r.Header, "Expect") // of nothing
 	}
 	x.idle = newIdle(x.s.cfg.Limits.BodyIdle, func() { x.cancel(errIdle) })
-	x.interim = &interim{x: x, w: w}
+	x.interim.x, x.interim.w = x, w
 	x.ctx = context.WithValue(x.ctx, exchangeKey{}, x)
 	return out.WithContext(x.ctx), reason{}, true
 }
@@ -61,7 +61,8 @@ func (x *exchange) forward(w http.ResponseWriter, r *http.Request) {
 		// must not be swallowed first.
 		_ = http.NewResponseController(w).EnableFullDuplex()
 	}
-	writer := &responseWriter{ResponseWriter: w, x: x}
+	x.writer = responseWriter{ResponseWriter: w, x: x}
+	writer := &x.writer
 	x.s.pipeline.ServeHTTP(writer, out)
 	x.settle(w, writer)
 }

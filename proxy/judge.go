@@ -23,7 +23,9 @@ func (x *exchange) judge(r *http.Request) (reason, bool) {
 	if err != nil {
 		return reasonBadRequest.because(err.Error()), false
 	}
-	x.event.Authority, x.event.Path = hostport(x.f.scheme(), authority), audit.PathOf(target)
+	x.address = authority.String()
+	x.host = hostport(x.f.scheme(), authority.Port, x.address)
+	x.event.Authority, x.event.Path = x.host, audit.PathOf(target)
 	if why, ok := x.checkAuthority(r, authority); !ok {
 		return why, false
 	}
@@ -152,10 +154,10 @@ func (x *exchange) wellKnownPort() uint16 {
 	return 80
 }
 
-// hostport is an authority as it is sent in Host: without the scheme's own port.
-func hostport(scheme string, a routes.Authority) string {
-	full := a.String()
-	if scheme == "https" && a.Port == 443 || scheme == "http" && a.Port == 80 {
+// hostport is an authority, whose full form is given, as it is sent in Host: without the
+// scheme's own port.
+func hostport(scheme string, port uint16, full string) string {
+	if scheme == "https" && port == 443 || scheme == "http" && port == 80 {
 		return full[:strings.LastIndexByte(full, ':')]
 	}
 	return full

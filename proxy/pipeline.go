@@ -66,8 +66,8 @@ func (x *exchange) send(r *http.Request) (*http.Response, error) {
 }
 
 // ask gets the response. A client that speaks HTTP/1.1 gets its upstream over
-// HTTP/1.1, as it would alone; the plainest of its requests take the short way, unless
-// there is another proxy behind this one: a connection inside a tunnel cannot be tried.
+// HTTP/1.1, as it would alone; most of its requests take the short way, unless there is
+// another proxy behind this one: a connection inside a tunnel cannot be tried.
 func (x *exchange) ask(r *http.Request) (resp *http.Response, err error) {
 	pool := x.s.pools.get(x.decision.Route.AllowPrivate)
 	if x.event.Protocol == "h1" && x.s.cfg.Upstream == nil && h1.Takes(r) {
@@ -91,8 +91,7 @@ func (x *exchange) fail(why reason) {
 // target byte for byte: it was judged in this form, and no cleaning or
 // re-encoding comes between.
 func (x *exchange) outURL() *url.URL {
-	q := x.query
-	return &url.URL{Scheme: q.Scheme, Host: q.Authority.String(), Opaque: q.Target}
+	return &url.URL{Scheme: x.query.Scheme, Host: x.address, Opaque: x.query.Target}
 }
 
 type silent struct{}

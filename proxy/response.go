@@ -26,7 +26,7 @@ func (x *exchange) adopt(resp *http.Response) (reason, bool) {
 		delete(resp.Header, "Content-Length") // HTTP/1 has trailers in chunked bodies only (RFC 9112 section 6.5)
 	}
 	x.stream = resp.ContentLength < 0
-	resp.Body = body
+	resp.Body, x.answer = body, body
 	for _, name := range []string{"Content-Type", "Date"} {
 		if _, set := resp.Header[name]; !set {
 			resp.Header[name] = nil // or net/http makes one up
@@ -113,6 +113,16 @@ func (b *responseBody) Read(p []byte) (int, error) {
 		}
 	}
 	return n, err
+}
+
+// more reports whether reading the response's body waits for nobody. What is searched may
+// be held back, whatever was received.
+func (x *exchange) more() bool {
+	if b := x.answer; b != nil && b.plain == nil && b.clean == nil {
+		src, ok := b.src.(interface{ Ready() bool })
+		return ok && src.Ready()
+	}
+	return false
 }
 
 // end counts what was scrubbed.

@@ -26,6 +26,9 @@ func (s *Server) newTLS() *tls.Config {
 		NextProtos:         []string{"h2", "http/1.1"},
 		GetConfigForClient: s.judgeHello,
 		GetCertificate:     s.leaf,
+		// Small records are for the first byte over a slow line: here they would only be
+		// more writes.
+		DynamicRecordSizingDisabled: true,
 	}
 	// A ticket is good for the name it was given under and no other: crypto/tls
 	// itself would resume it for any.

@@ -31,24 +31,25 @@ type pools struct {
 	make    func() *pool
 }
 
-// pool is one set of connections: those of the plainest requests, and those of all
-// others.
+// pool is one set of connections: those of the requests that package h1 takes, and those
+// of all others.
 type pool struct {
 	plain *h1.Pool
 	full  *http.Transport
 }
 
 func (p *pools) get(private []netip.Prefix) *pool {
-	key := ""
-	if len(private) > 0 {
-		key = fmt.Sprint(private)
+	var space [64]byte
+	key := space[:0]
+	for _, prefix := range private {
+		key = append(prefix.AppendTo(key), ' ')
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	t := p.byRange[key]
+	t := p.byRange[string(key)]
 	if t == nil {
 		t = p.make()
-		p.byRange[key] = t
+		p.byRange[string(key)] = t
 	}
 	return t
 }
@@ -80,7 +81,7 @@ func (s *Server) newPool() *pool {
 	if s.cfg.Roots != nil {
 		roots = s.cfg.Roots()
 	}
-	verify := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(256)}
+	verify := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(256), DynamicRecordSizingDisabled: true}
 	plain := h1.New(h1.Options{
 		Dial: s.dial, TLS: verify, HandshakeTimeout: l.UpstreamHandshake, ResponseTimeout: l.UpstreamResponse,
 		HeaderBytes: l.ResponseHeader, MaxIdle: maxIdle, MaxIdlePerHost: maxIdlePerHost, IdleTimeout: idleTimeout,
@@ -110,8 +111,8 @@ func (s *Server) dial(ctx context.Context, _, addr string) (net.Conn, error) {
 	if !ok || !x.decision.Allowed() {
 		return nil, &gate.Refusal{Host: addr, Reason: "no decision came with the request"}
 	}
-	if want := x.query.Authority.String(); want != addr {
-		return nil, &gate.Refusal{Host: addr, Reason: fmt.Sprintf("the decision was for %q", want)}
+	if x.address != addr {
+		return nil, &gate.Refusal{Host: addr, Reason: fmt.Sprintf("the decision was for %q", x.address)}
 	}
 	conn, err := s.gate.Dial(ctx, gate.Target{Host: x.query.Authority.Host.String(), Port: x.query.Authority.Port, AllowPrivate: x.decision.Route.AllowPrivate})
 	if err != nil {

@@ -12,8 +12,8 @@ const copyBuffer = 64 << 10 // bytes
 var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 
 // responseWriter is what the pipeline writes to. The head and the bytes are flushed as
-// they come, except the last ones of a body whose length is known: those leave with the
-// head, in one write, when the body is small.
+// they come, but not what more is there to follow, nor the last bytes of a body whose
+// length is known: a small response leaves in one write.
 type responseWriter struct {
 	http.ResponseWriter
 	x       *exchange
@@ -43,7 +43,7 @@ func (w *responseWriter) WriteHeader(status int) {
 		w.length = n
 	}
 	w.ResponseWriter.WriteHeader(status)
-	if w.x.stream {
+	if w.x.stream && !w.x.more() {
 		w.Flush() // the first byte may wait for what the client does with the head
 	}
 }
@@ -71,7 +71,7 @@ func (w *responseWriter) ReadFrom(src io.Reader) (int64, error) {
 			if werr != nil {
 				return total, werr
 			}
-			if total != w.length {
+			if total != w.length && err == nil && !w.x.more() {
 				w.Flush()
 			}
 		}

@@ -8,8 +8,9 @@
 // takes its time (watch.go). Handlers, requests and responses are those of net/http, so
 // that one handler serves HTTP/1 and HTTP/2.
 //
-// The Pool carries the plainest requests, GET and HEAD without a body. Without a goroutine
-// that waits on an idle connection, nobody would notice what an upstream sends on it
+// The Pool writes a small body, which is there already, with its head; a longer one has
+// a goroutine, and the upstream may answer before it ends. Without a goroutine that waits
+// on an idle connection, nobody would notice what an upstream sends on it
 // unasked, and the next request would take that for its response. So a connection is
 // tried before it is used again: one on which there is anything to read, in the kernel
 // or in the TLS layer, is closed.

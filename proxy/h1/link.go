@@ -15,6 +15,11 @@ type link struct {
 	net.Conn
 	raw    syscall.RawConn // nil: cannot be tried
 	trying bool
+
+	try func(fd uintptr) bool // reads into p
+	p   []byte
+	n   int
+	err error
 }
 
 func newLink(c net.Conn) *link {
@@ -22,6 +27,7 @@ func newLink(c net.Conn) *link {
 	if s, ok := c.(syscall.Conn); ok {
 		l.raw, _ = s.SyscallConn() // nil with an error: cannot be tried
 	}
+	l.try = func(fd uintptr) bool { l.n, l.err = syscall.Read(int(fd), l.p); return true }
 	return l
 }
 
@@ -29,19 +35,20 @@ func (l *link) Read(p []byte) (int, error) {
 	if !l.trying {
 		return l.Conn.Read(p)
 	}
-	n, err := 0, error(nil)
-	if e := l.raw.Read(func(fd uintptr) bool { n, err = syscall.Read(int(fd), p); return true }); e != nil {
-		return 0, e
-	}
+	l.p = p
+	err := l.raw.Read(l.try)
+	l.p = nil
 	switch {
-	case errors.Is(err, syscall.EAGAIN):
-		return 0, os.ErrDeadlineExceeded
 	case err != nil:
 		return 0, err
-	case n == 0:
+	case errors.Is(l.err, syscall.EAGAIN):
+		return 0, os.ErrDeadlineExceeded
+	case l.err != nil:
+		return 0, l.err
+	case l.n == 0:
 		return 0, io.EOF
 	}
-	return n, nil
+	return l.n, nil
 }
 
 // quiet reports whether c, which is l or TLS over l, is open and has nothing to read.

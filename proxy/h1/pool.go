@@ -39,22 +39,30 @@ type Pool struct {
 	Options
 
 	mu     sync.Mutex
-	kept   map[string][]*conn // by scheme and authority, the latest last
+	kept   map[origin][]*conn // the latest last
 	idle   int
 	closed bool
 }
 
-// New returns an empty Pool. Nothing has to end it; Close closes what it keeps.
-func New(o Options) *Pool { return &Pool{Options: o, kept: map[string][]*conn{}} }
+// origin is what a connection is good for.
+type origin struct{ scheme, address string }
 
-// Takes reports whether a Pool carries r.
+// New returns an empty Pool. Nothing has to end it; Close closes what it keeps.
+func New(o Options) *Pool { return &Pool{Options: o, kept: map[origin][]*conn{}} }
+
+// Takes reports whether a Pool carries r: it does not upgrade, waits for no 100, and
+// sends no trailer.
 func Takes(r *http.Request) bool {
-	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.Body == http.NoBody && !r.Close && r.Header["Upgrade"] == nil
+	return r.Header["Upgrade"] == nil && r.Header["Expect"] == nil && len(r.Trailer) == 0 && !r.Close && r.Method != http.MethodConnect
 }
 
 // RoundTrip sends r, which [Takes] took, and returns its response and the address it
 // came from. Reading the body to its end gives the connection back to the Pool, closing
 // it earlier closes the connection, and so does the end of r's context.
+//
+// The response may come before all of r's body was read, and then the body may still be
+// read by another goroutine: until the response's body has ended, and until a Read that
+// is under way then returns.
 func (p *Pool) RoundTrip(r *http.Request, interim Interim) (*http.Response, netip.AddrPort, error) {
 	if err := check(r); err != nil {
 		return nil, netip.AddrPort{}, err
@@ -65,22 +73,30 @@ func (p *Pool) RoundTrip(r *http.Request, interim Interim) (*http.Response, neti
 			return nil, netip.AddrPort{}, err
 		}
 		stop := context.AfterFunc(r.Context(), func() { c.link.Close() })
-		resp, err := c.ask(r, &p.Options, interim)
+		resp, up, err := c.ask(r, &p.Options, interim)
 		if err == nil {
-			resp.Body = newBody(r.Context(), p, c, resp, stop)
+			err = newBody(p, c, resp, up, stop)
+		}
+		if err == nil {
 			return resp, remote(c), nil
 		}
 		stop()
 		c.link.Close()
-		if !errors.Is(err, errStale) || r.Context().Err() != nil {
+		if !errors.Is(err, errStale) || !repeatable(r) || r.Context().Err() != nil {
 			return nil, remote(c), err
 		}
 	}
 }
 
+// repeatable reports whether r may be sent again when nobody knows if it arrived (RFC
+// 9110 section 9.2.2).
+func repeatable(r *http.Request) bool {
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions) && r.Body == http.NoBody
+}
+
 // get returns a kept connection, if one may be used, or a new one.
 func (p *Pool) get(r *http.Request, kept bool) (*conn, error) {
-	key := r.URL.Scheme + "://" + r.URL.Host
+	key := origin{r.URL.Scheme, r.URL.Host}
 	for kept {
 		c := p.take(key)
 		if c == nil {
@@ -92,20 +108,20 @@ func (p *Pool) get(r *http.Request, kept bool) (*conn, error) {
 		}
 		c.link.Close()
 	}
-	return p.open(r.Context(), r.URL.Scheme, r.URL.Host, key)
+	return p.open(r.Context(), key)
 }
 
-func (p *Pool) open(ctx context.Context, scheme, address, key string) (*conn, error) {
-	host, _, err := net.SplitHostPort(address)
+func (p *Pool) open(ctx context.Context, key origin) (*conn, error) {
+	host, _, err := net.SplitHostPort(key.address)
 	if err != nil {
 		return nil, err
 	}
-	raw, err := p.Dial(ctx, "tcp", address)
+	raw, err := p.Dial(ctx, "tcp", key.address)
 	if err != nil {
 		return nil, err
 	}
 	l := newLink(raw)
-	if scheme != "https" {
+	if key.scheme != "https" {
 		return newConn(key, l, l), nil
 	}
 	config := p.TLS.Clone()
@@ -125,7 +141,7 @@ func (p *Pool) open(ctx context.Context, scheme, address, key string) (*conn, er
 }
 
 // take removes the latest kept connection of key.
-func (p *Pool) take(key string) *conn {
+func (p *Pool) take(key origin) *conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	list := p.kept[key]
@@ -194,8 +210,11 @@ func (p *Pool) Close() {
 	p.idle = 0
 }
 
-// check holds that no field splits the message (RFC 9110 section 5.5).
+// check holds that nothing in the head splits the message (RFC 9110 section 5.5).
 func check(r *http.Request) error {
+	if !httpguts.ValidHeaderFieldName(r.Method) || !validTarget(r.URL.RequestURI()) || !httpguts.ValidHostHeader(r.Host) {
+		return errors.New("invalid request line or host")
+	}
 	for name, values := range r.Header {
 		if !httpguts.ValidHeaderFieldName(name) {
 			return fmt.Errorf("invalid header field name %q", name)

@@ -29,6 +29,20 @@ type upstream struct {
 }
 
 func newUpstream(t *testing.T, answer func(conn, request int, c net.Conn) bool) *upstream {
+	var conns atomic.Int32
+	return newUpstreamOf(t, func(c *tls.Conn) {
+		n, buf := int(conns.Add(1)), make([]byte, 4096)
+		for request := 1; ; request++ {
+			got, err := c.Read(buf)
+			if err != nil || !bytes.HasSuffix(buf[:got], []byte("\r\n\r\n")) || !answer(n, request, c) {
+				return
+			}
+		}
+	})
+}
+
+// newUpstreamOf is a TLS server whose connections are served by serve.
+func newUpstreamOf(t *testing.T, serve func(c *tls.Conn)) *upstream {
 	t.Helper()
 	authority, err := upstreamtest.NewAuthority()
 	if err != nil {
@@ -54,20 +68,14 @@ func newUpstream(t *testing.T, answer func(conn, request int, c net.Conn) bool) 
 	})
 	t.Cleanup(u.pool.Close)
 	go func() {
-		for n := 1; ; n++ {
+		for {
 			c, err := l.Accept()
 			if err != nil {
 				return
 			}
 			go func() {
 				defer c.Close()
-				buf := make([]byte, 4096)
-				for request := 1; ; request++ {
-					n2, err := c.Read(buf)
-					if err != nil || !bytes.HasSuffix(buf[:n2], []byte("\r\n\r\n")) || !answer(n, request, c) {
-						return
-					}
-				}
+				serve(c.(*tls.Conn))
 			}()
 		}
 	}()

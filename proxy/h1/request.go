@@ -2,7 +2,6 @@ package h1
 
 import (
 	"net/http"
-	"strconv"
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
@@ -78,51 +77,24 @@ func validTarget(s string) bool {
 // length, or -1 where it comes in chunks.
 func frame(r *http.Request) error {
 	coding, chunked := r.Header["Transfer-Encoding"]
-	length, measured := r.Header["Content-Length"]
+	length, stated, err := lengthOf(r.Header, true)
 	switch {
-	case chunked && (measured || r.ProtoMinor == 0):
+	case err != nil:
+		return malformed(err.Error())
+	case !chunked:
+		r.ContentLength = length
+		return nil
+	case stated || r.ProtoMinor == 0:
 		return malformed("Transfer-Encoding may not be here: beside Content-Length, or in HTTP/1.0")
-	case chunked && (len(coding) != 1 || !strings.EqualFold(coding[0], "chunked")):
+	case !isChunked(coding):
 		return &Malformed{http.StatusNotImplemented, "Transfer-Encoding must be chunked and nothing else"}
-	case chunked:
-		delete(r.Header, "Transfer-Encoding")
-		r.ContentLength, r.TransferEncoding = -1, coding
-		return announce(r)
-	case measured && len(length) != 1:
-		return malformed("Content-Length must be one decimal number")
-	case measured:
-		n, err := parseLength(length[0])
-		r.ContentLength = n
-		return err
 	}
-	return nil
-}
-
-func parseLength(s string) (int64, error) {
-	n, err := strconv.ParseUint(s, 10, 63)
-	if err != nil {
-		return 0, malformed("Content-Length must be one decimal number")
+	delete(r.Header, "Transfer-Encoding")
+	r.ContentLength, r.TransferEncoding = -1, coding
+	var ok bool
+	if r.Trailer, ok = announced(r.Header); !ok {
+		return malformed("a trailer cannot frame the message")
 	}
-	return int64(n), nil
-}
-
-// announce makes r.Trailer of the fields that Trailer announces (RFC 9110 section 6.6.2).
-func announce(r *http.Request) error {
-	for _, line := range r.Header["Trailer"] {
-		for name := range strings.SplitSeq(line, ",") {
-			name = http.CanonicalHeaderKey(strings.Trim(name, " \t"))
-			switch {
-			case name == "":
-				continue
-			case name == "Transfer-Encoding", name == "Trailer", name == "Content-Length":
-				return malformed("a trailer cannot hold " + name)
-			case r.Trailer == nil:
-				r.Trailer = http.Header{}
-			}
-			r.Trailer[name] = nil
-		}
-	}
-	delete(r.Header, "Trailer")
 	return nil
 }
 
