@@ -23,7 +23,8 @@ type Config struct {
 	CA *ca.Authority
 	// Credential returns the token of a slot ("EGRESS_PROXY_TOKEN_0") of the table of
 	// that generation: a slot of another table may be another token. Nil, or false,
-	// refuses the requests that need it.
+	// refuses the requests that need it. It is asked when a table comes into force, and
+	// for each request.
 	Credential func(generation uint64, slot string) (secret.Token, bool)
 	// Resolver looks up upstream names. Nil: the host's resolver.
 	Resolver gate.Resolver
