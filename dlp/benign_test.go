@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,7 +28,7 @@ type sample struct {
 
 // known are files in which a rule is right: they hold complete keys or tokens made
 // up for tests and documents. They are named, so that every other finding fails.
-var known = regexp.MustCompile(`(_test\.go|/testdata/.*|/(elazarl/goproxy|golang-jwt/jwt/v5)/@v/[^/]*\.zip)$`)
+var known = regexp.MustCompile(`(_test\.go|/testdata/.*|/elazarl/goproxy@[^/]*/certs\.go|/(elazarl/goproxy|golang-jwt/jwt/v5|prometheus/common|golang\.org/x/oauth2)/@v/[^/]*\.zip)$`)
 
 // tree adds the files below dir whose names match, at most most bytes.
 func tree(t *testing.T, dir string, match *regexp.Regexp, most int, add func(sample)) {
@@ -144,16 +145,32 @@ func gitPack(t *testing.T) []byte {
 	return pack
 }
 
+// modules are the directories of what the project is built from, whatever else this
+// machine's cache holds.
+func modules(t *testing.T) []string {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-deps", "-test", "-f", "{{with .Module}}{{if not .Main}}{{.Dir}}{{end}}{{end}}", "./...")
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("corpus: go list: %v", err)
+	}
+	dirs := strings.Fields(string(out))
+	slices.Sort(dirs)
+	return slices.Compact(dirs)
+}
+
 func corpus(t *testing.T) []sample {
 	var out []sample
 	add := func(s sample) { out = append(out, s) }
 	cache := command(t, "go", "env", "GOMODCACHE")
 	root := command(t, "go", "env", "GOROOT")
 	tree(t, filepath.Join(root, "src"), regexp.MustCompile(`\.go$`), 40<<20, add)
-	tree(t, filepath.Join(cache, "golang.org"), regexp.MustCompile(`\.(go|mod|sum|md|yaml)$`), 25<<20, add)
-	tree(t, filepath.Join(cache, "google.golang.org"), regexp.MustCompile(`\.(go|proto|json|md)$`), 10<<20, add)
-	tree(t, filepath.Join(cache, "cache/download"), regexp.MustCompile(`\.(info|mod|list|ziphash)$`), 5<<20, add)
-	tree(t, filepath.Join(cache, "cache/download"), regexp.MustCompile(`\.zip$`), 15<<20, add)
+	for _, module := range modules(t) {
+		tree(t, module, regexp.MustCompile(`\.(go|mod|sum|md|yaml|proto|json)$`), 2<<20, add)
+		path, version, _ := strings.Cut(strings.TrimPrefix(module, cache), "@")
+		tree(t, filepath.Join(cache, "cache/download", path, "@v"), regexp.MustCompile(`/`+regexp.QuoteMeta(version)+`\.(info|mod|ziphash|zip)$`), 2<<20, add)
+	}
 	npm := command(t, "npm", "root", "-g")
 	tree(t, npm, regexp.MustCompile(`\.(js|cjs|mjs|json|md|ts)$`), 20<<20, add)
 	tree(t, root, regexp.MustCompile(`\.(png|jpe?g|gif|svg|ico|wasm|gz)$`), 10<<20, add)
