@@ -21,7 +21,7 @@ type execution struct {
 
 // Exec runs one more command in a bottle, as its user, behind the same walls, and
 // returns once it was executed.
-func (m *Manager) Exec(_ context.Context, c Caller, ref string, o ExecOptions) (string, int, error) {
+func (m *Manager) Exec(ctx context.Context, c Caller, ref string, o ExecOptions) (string, int, error) {
 	defer o.Stdio.Close()
 	b, err := m.find(c, ref)
 	if err != nil {
@@ -42,7 +42,7 @@ func (m *Manager) Exec(_ context.Context, c Caller, ref string, o ExecOptions) (
 		return "", 0, fmt.Errorf("bottle %q: %w", b.record.Name, err)
 	}
 	defer group.Close()
-	p, err := launch.Exec(b.init.process, launch.ExecSpec{
+	p, err := launch.Exec(ctx, b.init.process, launch.ExecSpec{
 		UID: b.record.User.UID, GID: b.record.User.GID,
 		Dir: dir, Argv: o.Command, Env: merge(b.record.Env, o.Env), Terminal: o.Terminal,
 		UserNamespaces: b.record.UserNamespaces,

@@ -39,7 +39,7 @@ func (m *Manager) Create(ctx context.Context, c Caller, o CreateOptions) (Info, 
 		return Info{}, err
 	}
 	began := time.Now()
-	s := &start{m: m, b: b, record: b.record, plan: plan, stdio: o.Stdio, net: netns.Default()}
+	s := &start{ctx: ctx, m: m, b: b, record: b.record, plan: plan, stdio: o.Stdio, net: netns.Default()}
 	if s.tokens, err = m.tokens(ctx, c.subject(), plan.table, o.Tokens); err == nil {
 		err = s.run(ctx)
 	}
@@ -73,6 +73,7 @@ type start struct {
 	m      *Manager
 	b      *bottle
 	record record // becomes the bottle's once it runs: others look at that one meanwhile
+	ctx    context.Context // of who asked for it
 	plan   *Plan
 	tokens map[string]lent // by reference
 	stdio  Stdio
@@ -260,7 +261,7 @@ func (s *start) prepareInit() error {
 	if err != nil {
 		return err
 	}
-	s.prepared, err = launch.Prepare(s.launchSpec(layer), s.namespace.FD(), s.inside.FD(), s.stdio.Streams, s.stdio.Console)
+	s.prepared, err = launch.Prepare(s.ctx, s.launchSpec(layer), s.namespace.FD(), s.inside.FD(), s.stdio.Streams, s.stdio.Console)
 	if err != nil {
 		return launchError(err)
 	}
@@ -273,7 +274,7 @@ func (s *start) prepareInit() error {
 
 // runCommand is where hostile code begins to run.
 func (s *start) runCommand() error {
-	p, err := s.prepared.Run()
+	p, err := s.prepared.Run(s.ctx)
 	s.prepared = nil
 	if err != nil {
 		return launchError(err)

@@ -31,7 +31,7 @@ func execIn(t *testing.T, h *host, target *Process, s ExecSpec) (Exit, string) {
 	r, w, err := os.Pipe()
 	must(t, err)
 	defer r.Close()
-	p, err := Exec(target, s, h.cgroup, [3]*os.File{nil, w, w}, nil)
+	p, err := Exec(t.Context(), target, s, h.cgroup, [3]*os.File{nil, w, w}, nil)
 	w.Close()
 	must(t, err)
 	defer p.Close()
@@ -70,7 +70,7 @@ func TestCommandNotExecuted(t *testing.T) {
 		"no-such-command": 127, "/no/such": 127, "./data": 126, "/etc": 126, "": 127, "./nointerpreter": 127, "/etc/passwd/x": 127,
 	} {
 		s := h.spec(command)
-		p, err := Start(s, h.netns, h.cgroup, [3]*os.File{}, nil)
+		p, err := Start(t.Context(), s, h.netns, h.cgroup, [3]*os.File{}, nil)
 		if err == nil {
 			_ = p.Kill()
 			t.Errorf("%q was executed", command)
@@ -94,7 +94,7 @@ func TestSignals(t *testing.T) {
 	r, w, err := os.Pipe()
 	must(t, err)
 	defer r.Close()
-	p, err := Start(h.spec("sh", "-c", `for s in HUP INT QUIT TERM USR1 USR2 WINCH; do trap "echo got $s" $s; done; trap 'exit 9' ALRM; echo ready; while :; do sleep 0.02; done`),
+	p, err := Start(t.Context(), h.spec("sh", "-c", `for s in HUP INT QUIT TERM USR1 USR2 WINCH; do trap "echo got $s" $s; done; trap 'exit 9' ALRM; echo ready; while :; do sleep 0.02; done`),
 		h.netns, h.cgroup, [3]*os.File{nil, w, nil}, nil)
 	w.Close()
 	must(t, err)
@@ -125,7 +125,7 @@ func TestSignals(t *testing.T) {
 
 func TestKillEndsEverything(t *testing.T) {
 	h := newHost(t)
-	p, err := Start(h.spec("sh", "-c", "setsid sleep 1000 & setsid sleep 1000 & sleep 1000"), h.netns, h.cgroup, [3]*os.File{}, nil)
+	p, err := Start(t.Context(), h.spec("sh", "-c", "setsid sleep 1000 & setsid sleep 1000 & sleep 1000"), h.netns, h.cgroup, [3]*os.File{}, nil)
 	must(t, err)
 	defer p.Close()
 	must(t, p.Kill())
@@ -152,7 +152,7 @@ func TestOutputEnds(t *testing.T) {
 	r, w, err := os.Pipe()
 	must(t, err)
 	defer r.Close()
-	p, err := Start(h.spec("sh", "-c", "echo done; exec >/dev/null 2>&1; exec sleep 1000"), h.netns, h.cgroup, [3]*os.File{nil, w, w}, nil)
+	p, err := Start(t.Context(), h.spec("sh", "-c", "echo done; exec >/dev/null 2>&1; exec sleep 1000"), h.netns, h.cgroup, [3]*os.File{nil, w, w}, nil)
 	w.Close()
 	must(t, err)
 	defer p.Close()
@@ -172,7 +172,7 @@ func TestEveryStepAborts(t *testing.T) {
 	mark := filepath.Join(h.dir, "ran")
 	for n := 1; ; n++ {
 		fault = n
-		p, err := Start(h.spec("touch", mark), h.netns, h.cgroup, [3]*os.File{}, nil)
+		p, err := Start(t.Context(), h.spec("touch", mark), h.netns, h.cgroup, [3]*os.File{}, nil)
 		if err == nil { // past the last step
 			_, err := p.Wait()
 			must(t, err)
@@ -202,7 +202,7 @@ func TestEveryStepAborts(t *testing.T) {
 
 func TestExecJoins(t *testing.T) {
 	h := newHost(t)
-	p, err := Start(h.spec("sleep", "1000"), h.netns, h.cgroup, [3]*os.File{}, nil)
+	p, err := Start(t.Context(), h.spec("sleep", "1000"), h.netns, h.cgroup, [3]*os.File{}, nil)
 	must(t, err)
 	defer p.Close()
 	defer p.Wait()
@@ -229,12 +229,12 @@ func TestExecJoins(t *testing.T) {
 	if exit, _ := execIn(t, h, p, spec("kill -USR1 $$")); exit.Signal != unix.SIGUSR1 {
 		t.Errorf("killed by a signal: %+v", exit)
 	}
-	_, err = Exec(p, ExecSpec{UID: testUID, GID: testUID, Argv: []string{"no-such"}}, h.cgroup, [3]*os.File{}, nil)
+	_, err = Exec(t.Context(), p, ExecSpec{UID: testUID, GID: testUID, Argv: []string{"no-such"}}, h.cgroup, [3]*os.File{}, nil)
 	var ce *CommandError
 	if !errors.As(err, &ce) || ce.ExitStatus() != 127 {
 		t.Errorf("no such command: %v", err)
 	}
-	if _, err := Exec(p, ExecSpec{UID: 0, GID: 0, Argv: []string{"id"}}, h.cgroup, [3]*os.File{}, nil); err == nil {
+	if _, err := Exec(t.Context(), p, ExecSpec{UID: 0, GID: 0, Argv: []string{"id"}}, h.cgroup, [3]*os.File{}, nil); err == nil {
 		t.Error("a root command joined the bottle")
 	}
 	must(t, p.Kill())
@@ -255,7 +255,7 @@ func TestThePreparedWait(t *testing.T) {
 	h := newHost(t)
 	mark := filepath.Join(h.dir, "ran")
 	prepare := func() *Prepared {
-		p, err := Prepare(h.spec("touch", mark), h.netns, h.cgroup, [3]*os.File{}, nil)
+		p, err := Prepare(t.Context(), h.spec("touch", mark), h.netns, h.cgroup, [3]*os.File{}, nil)
 		must(t, err)
 		return p
 	}
@@ -271,14 +271,14 @@ func TestThePreparedWait(t *testing.T) {
 		t.Errorf("%v, %v", exit, err)
 	}
 	refused := prepare()
-	if _, err := refused.process.ask(inside.Order{}); err == nil || !strings.Contains(err.Error(), "does not want") {
+	if _, err := refused.process.ask(t.Context(), inside.Order{}); err == nil || !strings.Contains(err.Error(), "does not want") {
 		t.Errorf("an order that orders nothing: %v", err)
 	}
 	refused.Discard()
 	if _, err := os.Stat(mark); err == nil {
 		t.Fatal("the command ran")
 	}
-	p, err := prepare().Run()
+	p, err := prepare().Run(t.Context())
 	must(t, err)
 	defer p.Close()
 	_, err = p.Wait()

@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"syscall"
@@ -12,7 +13,10 @@ import (
 // the same restrictions. cgroupFD is the bottle's control group. stdio and
 // console are as for Start. The command is its own process: signals reach it
 // directly, and Wait returns when it has ended.
-func Exec(target *Process, spec ExecSpec, cgroupFD int, stdio [3]*os.File, console *os.File) (*Process, error) {
+//
+// Until it is executed, its process is one that others of the bottle can stop, being of
+// their user: one that takes longer than ctx, or than half a minute, is killed.
+func Exec(ctx context.Context, target *Process, spec ExecSpec, cgroupFD int, stdio [3]*os.File, console *os.File) (*Process, error) {
 	plan, err := spec.plan()
 	if err != nil {
 		return nil, err
@@ -22,7 +26,7 @@ func Exec(target *Process, spec ExecSpec, cgroupFD int, stdio [3]*os.File, conso
 		return nil, err
 	}
 	defer exe.Close()
-	return spawn(plan, stdio, console, extras{exe}, func(attr *syscall.ProcAttr) (string, error) {
+	return spawn(ctx, plan, stdio, console, extras{exe}, func(attr *syscall.ProcAttr) (string, error) {
 		attr.Sys.CgroupFD = cgroupFD
 		// A mount namespace can be entered only by a thread that shares its root
 		// directory with no other (setns(2)).

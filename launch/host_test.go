@@ -87,7 +87,7 @@ func (h *host) run(t *testing.T, s Spec) (string, Exit) {
 	r, w, err := os.Pipe()
 	must(t, err)
 	defer r.Close()
-	p, err := Start(s, h.netns, h.cgroup, [3]*os.File{nil, w, w}, nil)
+	p, err := Start(t.Context(), s, h.netns, h.cgroup, [3]*os.File{nil, w, w}, nil)
 	w.Close()
 	must(t, err)
 	defer p.Close()

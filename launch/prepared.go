@@ -1,11 +1,19 @@
 package launch
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"bottled/launch/inside"
+)
+
+// Bounds on the child side, which may hang on a dead file server or be stopped.
+const (
+	answerTime = 30 * time.Second // from being asked to the report
+	endTime    = 2 * time.Second  // from SIGKILL to the end
 )
 
 // Prepared is a bottle in which all is ready and nothing runs but its first process. It
@@ -21,8 +29,8 @@ func (p *Prepared) PID() int { return p.process.PID() }
 
 // Run has the command executed, and returns once it is. On an error nothing of the
 // bottle is running.
-func (p *Prepared) Run() (*Process, error) {
-	report, err := p.process.ask(inside.Order{Run: true})
+func (p *Prepared) Run(ctx context.Context) (*Process, error) {
+	report, err := p.process.ask(ctx, inside.Order{Run: true})
 	if err == nil && !report.Started {
 		err = errNoReport
 	}
@@ -33,18 +41,17 @@ func (p *Prepared) Run() (*Process, error) {
 }
 
 // Discard ends the bottle without having run its command.
-func (p *Prepared) Discard() {
-	_ = p.process.Kill()
-	_, _ = p.process.Wait()
-	p.process.Close()
-}
+func (p *Prepared) Discard() { p.process.end() }
 
-var errNoReport = errors.New("no report")
+var (
+	errNoReport = errors.New("no report")
+	errSlow     = fmt.Errorf("the process that is to become the command, or to start it, did not come so far in %v: it was stopped, or its files are on a server that does not answer", answerTime)
+)
 
 // instruct sends the plan and waits until it is carried out.
-func (p *Process) instruct(plan inside.Plan) error {
+func (p *Process) instruct(ctx context.Context, plan inside.Plan) error {
 	p.reports = json.NewDecoder(p.sync)
-	report, err := p.ask(plan)
+	report, err := p.ask(ctx, plan)
 	switch {
 	case err != nil && plan.Join && isEnd(err):
 		return nil // the socket closed by the command's execve
@@ -55,8 +62,14 @@ func (p *Process) instruct(plan inside.Plan) error {
 }
 
 // ask sends what the child side waits for and returns what it reports then. A report of
-// a failure is an error.
-func (p *Process) ask(what any) (inside.Report, error) {
+// a failure is an error, and so is none within answerTime or ctx.
+func (p *Process) ask(ctx context.Context, what any) (inside.Report, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, answerTime, errSlow)
+	defer cancel()
+	if ctx.Err() != nil { // nothing is begun for who has gone
+		return inside.Report{}, context.Cause(ctx)
+	}
+	inTime := context.AfterFunc(ctx, func() { p.sync.SetDeadline(past) })
 	sent := make(chan error, 1)
 	go func() { sent <- json.NewEncoder(p.sync).Encode(what) }()
 	var r inside.Report
@@ -66,6 +79,9 @@ func (p *Process) ask(what any) (inside.Report, error) {
 	}
 	if sendErr := <-sent; err == nil && sendErr != nil && r == (inside.Report{}) {
 		err = sendErr
+	}
+	if !inTime() { // whatever came: from here on the socket has a deadline that is over
+		return r, context.Cause(ctx)
 	}
 	switch {
 	case err != nil:
@@ -81,11 +97,27 @@ func (p *Process) ask(what any) (inside.Report, error) {
 // abandon ends the process and returns err, with how the process ended where that is
 // what there is to say.
 func (p *Process) abandon(err error) error {
-	_ = p.Kill()
-	exit, waitErr := p.Wait()
-	p.Close()
+	ended := p.end()
 	if errors.Is(err, errNoReport) {
-		err = fmt.Errorf("the first process ended during set-up: %v, %v", exit, waitErr)
+		err = fmt.Errorf("the first process ended during set-up: %s", ended)
 	}
 	return err
+}
+
+// end kills the process and says how it ended. One that sleeps in the kernel and hears
+// no signal is left to end when it can: its control group holds it.
+func (p *Process) end() string {
+	_ = p.Kill()
+	ended := make(chan string, 1)
+	go func() {
+		exit, err := p.Wait()
+		p.Close()
+		ended <- fmt.Sprintf("%v, %v", exit, err)
+	}()
+	select {
+	case how := <-ended:
+		return how
+	case <-time.After(endTime):
+		return "it was killed and has not ended"
+	}
 }

@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -18,12 +19,12 @@ import (
 var fault int
 
 // Start is [Prepare] and [Prepared.Run].
-func Start(spec Spec, netnsFD, cgroupFD int, stdio [3]*os.File, console *os.File) (*Process, error) {
-	p, err := Prepare(spec, netnsFD, cgroupFD, stdio, console)
+func Start(ctx context.Context, spec Spec, netnsFD, cgroupFD int, stdio [3]*os.File, console *os.File) (*Process, error) {
+	p, err := Prepare(ctx, spec, netnsFD, cgroupFD, stdio, console)
 	if err != nil {
 		return nil, err
 	}
-	return p.Run()
+	return p.Run(ctx)
 }
 
 // Prepare makes a bottle of the network namespace and the control group that it is
@@ -38,7 +39,9 @@ func Start(spec Spec, netnsFD, cgroupFD int, stdio [3]*os.File, console *os.File
 //
 // The control group must be fresh: one whose cgroup.kill was ever written kills
 // what is born in it.
-func Prepare(spec Spec, netnsFD, cgroupFD int, stdio [3]*os.File, console *os.File) (*Prepared, error) {
+//
+// A first process that takes longer than ctx, or than half a minute, is killed.
+func Prepare(ctx context.Context, spec Spec, netnsFD, cgroupFD int, stdio [3]*os.File, console *os.File) (*Prepared, error) {
 	plan, err := spec.plan()
 	if err != nil {
 		return nil, fmt.Errorf("bottle %s: %w", spec.ID, err)
@@ -56,7 +59,7 @@ func Prepare(spec Spec, netnsFD, cgroupFD int, stdio [3]*os.File, console *os.Fi
 		userns = os.NewFile(uintptr(fd), "userns")
 		defer userns.Close()
 	}
-	p, err := spawn(plan, stdio, console, extras{userns, files}, func(attr *syscall.ProcAttr) (string, error) {
+	p, err := spawn(ctx, plan, stdio, console, extras{userns, files}, func(attr *syscall.ProcAttr) (string, error) {
 		attr.Sys.CgroupFD = cgroupFD
 		attr.Sys.Cloneflags = unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS
 		// Not with clone: the namespace's root is then the group of the parent.
@@ -82,7 +85,7 @@ type enter func(*syscall.ProcAttr) (string, error)
 
 // spawn starts the child side, gives it the plan and waits until all is ready for the
 // command, or, where it joins a bottle, until it became the command.
-func spawn(plan inside.Plan, stdio [3]*os.File, console *os.File, more extras, enter enter) (*Process, error) {
+func spawn(ctx context.Context, plan inside.Plan, stdio [3]*os.File, console *os.File, more extras, enter enter) (*Process, error) {
 	if plan.Terminal && console == nil {
 		return nil, errors.New("a terminal is wanted, but there is no console to send it to")
 	}
@@ -104,7 +107,7 @@ func spawn(plan inside.Plan, stdio [3]*os.File, console *os.File, more extras, e
 	}
 	theirs.Close() // so that its end shows when the child ends
 	p := newProcess(pid, pidfd, ours)
-	if err := p.instruct(plan); err != nil {
+	if err := p.instruct(ctx, plan); err != nil {
 		return nil, p.abandon(err)
 	}
 	return p, nil

@@ -72,7 +72,7 @@ func TestJobControl(t *testing.T) {
 	pair, err := console.NewPair()
 	must(t, err)
 	defer pair.Close()
-	p, err := Start(s, h.netns, h.cgroup, [3]*os.File{}, pair.Bottle)
+	p, err := Start(t.Context(), s, h.netns, h.cgroup, [3]*os.File{}, pair.Bottle)
 	must(t, err)
 	defer p.Close()
 	pair.Bottle.Close()
@@ -132,7 +132,7 @@ func TestJobControl(t *testing.T) {
 
 func TestTerminalOfExec(t *testing.T) {
 	h := newHost(t)
-	p, err := Start(h.spec("sleep", "1000"), h.netns, h.cgroup, [3]*os.File{}, nil)
+	p, err := Start(t.Context(), h.spec("sleep", "1000"), h.netns, h.cgroup, [3]*os.File{}, nil)
 	must(t, err)
 	defer p.Close()
 	defer p.Wait()
@@ -142,7 +142,7 @@ func TestTerminalOfExec(t *testing.T) {
 	pair, err := console.NewPair()
 	must(t, err)
 	defer pair.Close()
-	x, err := Exec(p, ExecSpec{UID: testUID, GID: testUID, Argv: []string{"sh", "-c", "tty; ps -o tty= -p $$; exit 4"},
+	x, err := Exec(t.Context(), p, ExecSpec{UID: testUID, GID: testUID, Argv: []string{"sh", "-c", "tty; ps -o tty= -p $$; exit 4"},
 		Env: []string{"PATH=/usr/bin:/bin"}, Terminal: true}, h.cgroup, [3]*os.File{}, pair.Bottle)
 	must(t, err)
 	defer x.Close()
@@ -162,7 +162,7 @@ func TestTerminalNeedsAConsole(t *testing.T) {
 	h := newHost(t)
 	s := h.spec("true")
 	s.Terminal = true
-	if _, err := Start(s, h.netns, h.cgroup, [3]*os.File{}, nil); err == nil || !strings.Contains(err.Error(), "no console") {
+	if _, err := Start(t.Context(), s, h.netns, h.cgroup, [3]*os.File{}, nil); err == nil || !strings.Contains(err.Error(), "no console") {
 		t.Errorf("got %v", err)
 	}
 }
