@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"bottled/launch/filesystem"
+	"bottled/launch/identity"
 	"bottled/proposal"
 	"bottled/routes"
 	"bottled/secret"
@@ -212,6 +214,20 @@ func (p *Plan) environment(o CreateOptions) error {
 		set = append(set, name+"="+p.settings.Env[name])
 	}
 	p.env = merge(base, set, o.Env, identity)
+	return nil
+}
+
+// checkDir refuses a working directory that the bottle's user could not be in, where that
+// user is one made up for root: which one it will be does not matter, all are strangers
+// to the host. Of others' directories the first process finds it out.
+func (p *Plan) checkDir() error {
+	if !p.mapped || filepath.Clean(p.dir) == p.home {
+		return nil
+	}
+	stranger := mappedID(0)
+	if err := filesystem.CheckEntry(filepath.Clean(p.dir), identity.Identity{UID: stranger.UID, GID: stranger.GID}, true); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
 	return nil
 }
 

@@ -14,7 +14,7 @@ import (
 
 // paths are the places of one bottle in the three trees that outlive a daemon.
 type paths struct {
-	state  string // directory of the record and the control socket
+	state  string // directory of the record, the control socket, and what the enforcer had to say
 	cgroup string // group with the children below
 	pins   string // of links and maps: directories of its hooks and of its enforcer's fence
 }
@@ -35,6 +35,7 @@ func (m *Manager) paths(id string) paths {
 }
 
 func (p paths) control() string { return filepath.Join(p.state, "worker.sock") }
+func (p paths) words() string   { return filepath.Join(p.state, "worker.err") }
 func (p paths) inside() string  { return filepath.Join(p.cgroup, insideGroup) }
 func (p paths) worker() string  { return filepath.Join(p.cgroup, workerGroup) }
 func (p paths) hooks() string   { return filepath.Join(p.pins, "bottle") }
@@ -43,7 +44,7 @@ func (p paths) fence() string   { return filepath.Join(p.pins, "enforcer") }
 // releaseStep gives back one thing that a bottle holds, or nothing where it is gone.
 type releaseStep struct {
 	name string
-	do   func(context.Context, paths) error
+	do   func(*Manager, context.Context, paths) error
 }
 
 // releaseSteps is the order in which a bottle goes: the processes first, so that at
@@ -51,9 +52,9 @@ type releaseStep struct {
 // there that nobody knows of. The network namespace goes with the last process and
 // listener in it.
 var releaseSteps = []releaseStep{
-	{"processes", func(ctx context.Context, p paths) error { return killGroup(ctx, p.cgroup) }},
-	{"programs", func(_ context.Context, p paths) error { return bpf.Remove(p.pins) }},
-	{"state", func(_ context.Context, p paths) error { return os.RemoveAll(p.state) }},
+	{"processes", func(_ *Manager, ctx context.Context, p paths) error { return killGroup(ctx, p.cgroup) }},
+	{"programs", func(_ *Manager, _ context.Context, p paths) error { return bpf.Remove(p.pins) }},
+	{"state", (*Manager).removeState},
 }
 
 // release gives back all that a bottle holds on the host, whatever part of it is
@@ -66,7 +67,7 @@ func (m *Manager) release(p paths) error {
 		if err := m.o.Fault("release", i+1, step.name); err != nil {
 			return fmt.Errorf("release %s: %w", step.name, err)
 		}
-		if err := step.do(ctx, p); err != nil {
+		if err := step.do(m, ctx, p); err != nil {
 			return err
 		}
 	}

@@ -34,6 +34,9 @@ func (m *Manager) Create(ctx context.Context, c Caller, o CreateOptions) (Info, 
 	if err := plan.complete(o.Tokens); err != nil {
 		return Info{}, err
 	}
+	if err := plan.checkDir(); err != nil {
+		return Info{}, err
+	}
 	b := newBottle(m, plan.record(c, newID(), now()))
 	if err := m.add(c, b); err != nil {
 		return Info{}, err
@@ -72,7 +75,7 @@ func (m *Manager) Create(ctx context.Context, c Caller, o CreateOptions) (Info, 
 type start struct {
 	m      *Manager
 	b      *bottle
-	record record // becomes the bottle's once it runs: others look at that one meanwhile
+	record record          // becomes the bottle's once it runs: others look at that one meanwhile
 	ctx    context.Context // of who asked for it
 	plan   *Plan
 	tokens map[string]lent // by reference
@@ -200,13 +203,18 @@ func (s *start) makeAuthority() (err error) {
 
 // spawnWorker starts the enforcer's process, which takes longer than all else and
 // needs nothing yet: it is ready by the time there is something to give it.
-func (s *start) spawnWorker() (err error) {
+func (s *start) spawnWorker() error {
+	words, err := os.OpenFile(s.b.paths.words(), os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
+	if err != nil {
+		return fmt.Errorf("last words of the enforcer: %w", err)
+	}
+	defer words.Close()
 	s.b.worker, err = worker.Spawn(worker.SpawnOptions{
 		Identity:   workerID(s.outside.ID()),
 		CgroupFD:   s.outside.FD(),
 		Control:    s.b.paths.control(),
 		Executable: s.m.o.Executable,
-		Stderr:     os.Stderr,
+		Stderr:     words,
 	})
 	return err
 }

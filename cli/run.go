@@ -56,6 +56,7 @@ func (a *App) run(args []string) (int, error) {
 	if *manifestFile == "" {
 		a.hintManifest(r.Dir)
 	}
+	a.noteShared(r.Dir, homeOf(runAs), m.parsed.Bottle)
 	refs, err := m.refs()
 	if err != nil {
 		return 0, err
@@ -130,6 +131,15 @@ func (a *App) runDetached(socket string, r api.CreateRequest) error {
 	}
 	_, err = fmt.Fprintln(a.Stdout, b.ID)
 	return err
+}
+
+// homeOf is the home of whom a bottle will run as, as far as it is known here.
+func homeOf(u *user.User) string {
+	if u != nil {
+		return u.HomeDir
+	}
+	home, _ := os.UserHomeDir() // of root, whose bottles have one of their own: nothing is in it
+	return home
 }
 
 // hintManifest tells people who expect a manifest to be found.

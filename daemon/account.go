@@ -36,7 +36,9 @@ func (d *Daemon) stats(ctx context.Context, c bottle.Caller) []api.Stats {
 }
 
 // page is what a caller may see of the metrics: the host's, and their bottles'.
-func (d *Daemon) page(c bottle.Caller) http.Handler {
+func (d *Daemon) page(c bottle.Caller) http.Handler { return d.account.counts.Handler(d.host(c)) }
+
+func (d *Daemon) host(c bottle.Caller) metrics.Host {
 	h := metrics.Host{Version: api.ThisVersion().Version, States: map[string]int{}}
 	for _, s := range []bottle.State{bottle.Creating, bottle.Running, bottle.Stopping, bottle.Exited} {
 		h.States[string(s)] = 0
@@ -52,6 +54,13 @@ func (d *Daemon) page(c bottle.Caller) http.Handler {
 	if d.audit != nil {
 		h.EventsDropped = d.audit.Dropped()
 	}
+	return h
+}
+
+// openPage is what every user of the host may see.
+func (d *Daemon) openPage() http.Handler {
+	h := d.host(bottle.Caller{})
+	h.Open = true
 	return d.account.counts.Handler(h)
 }
 
@@ -64,7 +73,7 @@ func (d *Daemon) serveMetrics() (end func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := metrics.Server(func() http.Handler { return d.page(bottle.Caller{}) })
+	s := metrics.Server(d.openPage)
 	go func() {
 		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			d.o.Log.Error("metrics", "error", err)

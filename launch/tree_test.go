@@ -146,7 +146,7 @@ func TestWorkingDirectories(t *testing.T) {
 	for dir, why := range map[string]string{
 		"/": "belongs to the system", "/etc": "belongs to the system", "/usr/lib": "belongs to the system", "/tmp": "belongs to the system",
 		"/proc/self": "belongs to the system", filepath.Dir(h.home): "home directory is in it", "relative": "not an absolute path",
-		filepath.Join(h.home, "astray"): "belongs to the system", closed + "/in": "permission denied", tmp + "/none": "no such file",
+		filepath.Join(h.home, "astray"): "belongs to the system", closed + "/in": "is closed", tmp + "/none": "no such file",
 		filepath.Join(h.home, "link") + "/..": "", "/dev/null": "neither a directory",
 	} {
 		s := h.spec("true")

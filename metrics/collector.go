@@ -25,6 +25,10 @@ type Host struct {
 	States        map[string]int // bottles by state
 	Bottles       []Bottle       // those to show
 	EventsDropped uint64         // by the audit log
+
+	// Open leaves out what bottles are called and whose they are: nobody asks who reads.
+	// Their ids remain, which the paths of cgroups show to everybody.
+	Open bool
 }
 
 // series is one metric: its name, help and labels are the contract with dashboards.
@@ -117,6 +121,9 @@ func (p page) Collect(out chan<- prometheus.Metric) {
 	totalSeries.collect(put, total)
 	for _, b := range p.host.Bottles {
 		labels := []string{b.ID, b.Name, strconv.FormatUint(uint64(b.Owner), 10)}
+		if p.host.Open {
+			labels = []string{b.ID, "", ""}
+		}
 		put(bOpen, float64(b.Open), labels...)
 		put(bAccepted, float64(b.Accepted), labels...)
 		put(bEventsLost, float64(b.EventsDropped), labels...)

@@ -15,7 +15,7 @@ const (
 )
 
 // CheckAddress refuses what is not "127.0.0.1:PORT", "[::1]:PORT" or another loopback
-// address: the page names bottles and owners, and nobody asks who reads it.
+// address: the page tells of everybody's bottles, and nobody asks who reads it.
 func CheckAddress(address string) error {
 	at, err := netip.ParseAddrPort(address)
 	if err != nil || !at.Addr().IsLoopback() || at.Addr().Is4In6() {

@@ -67,6 +67,13 @@ func TestPage(t *testing.T) {
 			t.Errorf("no %s in\n%s", want, text)
 		}
 	}
+	// Who is not asked who they are reads no name and no owner.
+	host.Open = true
+	if open := scrape(t, r.Handler(host)); strings.Contains(open, "demo") || strings.Contains(open, "1000\"") ||
+		!strings.Contains(open, `bottled_bottle_connections{bottle="b1",name="",owner=""} 4`) {
+		t.Errorf("the open page:\n%s", open)
+	}
+	host.Open = false
 	problems, err := promlint.New(strings.NewReader(text)).Lint()
 	if err != nil || len(problems) > 0 {
 		t.Errorf("%v %v", problems, err)

@@ -18,6 +18,9 @@ import (
 // configuration, which may change under it.
 var readable = []string{"/etc", "/run/systemd/resolve"}
 
+// MaxWords bounds what a worker leaves on its standard error, in bytes.
+const MaxWords = 64 << 10
+
 // confine gives up for good what the worker does not need. It runs before the
 // first hostile byte is read, and its error ends the worker.
 func confine() error {
@@ -35,6 +38,10 @@ func confine() error {
 	}
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
 		return fmt.Errorf("worker: RLIMIT_CORE: %w", err)
+	}
+	// Of all files it writes its last words alone, and can fill no disk with them.
+	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: MaxWords, Max: MaxWords}); err != nil {
+		return fmt.Errorf("worker: RLIMIT_FSIZE: %w", err)
 	}
 	if err := noCapabilities(); err != nil {
 		return err

@@ -35,7 +35,9 @@ type SpawnOptions struct {
 	Control string
 	// Executable is the daemon's binary; empty means /proc/self/exe.
 	Executable string
-	// Stderr is where the worker's own log lines go; nil means /dev/null.
+	// Stderr is where the worker says why it ends, and the runtime why it crashed: a file,
+	// of which it writes [MaxWords] bytes at most; nil means /dev/null. What is in it may be
+	// of an attacker's making.
 	Stderr *os.File
 }
 

@@ -69,6 +69,11 @@ func (b *builder) openBinds() error {
 				return err
 			})
 		}
+		if p == b.Dir && errors.Is(err, unix.EACCES) {
+			if closed := CheckEntry(p, b.User, d.mapped); closed != nil {
+				return closed
+			}
+		}
 		if err != nil {
 			return fmt.Errorf("%s, as user %d: %w", p, b.User.UID, err)
 		}
@@ -83,6 +88,11 @@ func (b *builder) openBinds() error {
 		b.binds = append(b.binds, d)
 		if err := b.checkBind(d.path); err != nil {
 			return err
+		}
+		if p == b.Dir {
+			if err := CheckEntry(p, b.User, d.mapped); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
