@@ -64,11 +64,11 @@ func parseFields(text string, strict bool) (http.Header, error) {
 		}
 		text = rest
 		if line != "" && (line[0] == ' ' || line[0] == '\t') {
-			if strict || last == "" {
+			if strict || last == "" || !httpguts.ValidHeaderFieldValue(line) {
 				return nil, errFold
 			}
 			list := header[last]
-			list[len(list)-1] = strings.TrimRight(list[len(list)-1], " \t") + " " + textproto.TrimString(line)
+			list[len(list)-1] = strings.Trim(list[len(list)-1]+" "+strings.Trim(line, " \t"), " \t")
 			continue
 		}
 		name, value, colon := strings.Cut(line, ":")
