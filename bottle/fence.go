@@ -32,8 +32,7 @@ func reach(t *routes.Effective, proxy string, resolvers []netip.AddrPort) (bpf.R
 }
 
 // reachProxy: the proxy may be at a private address, for who wrote the manifest or the
-// policy named it.
-// By what addresses a name is known is the resolver's to say, and only at the time.
+// policy named it. At which addresses a name is, the resolver says, and only at the time.
 func reachProxy(proxy string, resolvers []netip.AddrPort) (bpf.Reach, error) {
 	a, err := routes.ParseAuthority(proxy, 0)
 	if err != nil {
