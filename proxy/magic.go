@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -45,6 +46,9 @@ func (x *exchange) serveMagic(w http.ResponseWriter, r *http.Request) {
 		body = kept.text
 	case x.s.cfg.Magic != nil:
 		_, query, _ := strings.Cut(x.query.Target, "?")
+		ctx, cancel := context.WithCancel(r.Context()) // which may be the connection's
+		defer cancel()
+		r = r.WithContext(ctx)
 		r.URL = &url.URL{Path: path, RawQuery: query} // as a handler of a server would see it
 		x.s.cfg.Magic.ServeHTTP(rec, r)
 		return
