@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -133,6 +134,13 @@ func verifyHooks(p paths, r *record) (*bpf.Hooks, error) {
 	defer group.Close()
 	if group.ID() != r.CgroupID {
 		return nil, fmt.Errorf("cgroup %q is %d, not %d", p.inside(), group.ID(), r.CgroupID)
+	}
+	members, err := group.Processes()
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(members, r.Init.PID) {
+		return nil, fmt.Errorf("init, process %d, is not in cgroup %q: its programs do not hold it", r.Init.PID, p.inside())
 	}
 	hooks, err := bpf.Open(p.hooks())
 	if err != nil {

@@ -101,6 +101,9 @@ func TestANewDaemonKillsWhatIsNotWhole(t *testing.T) {
 		"enforcer outside of its fence": func(t *testing.T, m *Manager, i Info) {
 			write(t, filepath.Join(filepath.Dir(m.paths(i.ID).worker()), "cgroup.procs"), strconv.Itoa(i.WorkerPID))
 		},
+		"init outside of its programs": func(t *testing.T, m *Manager, i Info) {
+			write(t, filepath.Join(filepath.Dir(m.paths(i.ID).inside()), "cgroup.procs"), strconv.Itoa(i.PID))
+		},
 		"enforcer killed": func(t *testing.T, _ *Manager, i Info) { kill(t, i.WorkerPID) },
 		"init killed":     func(t *testing.T, _ *Manager, i Info) { kill(t, i.PID) },
 		"control socket removed": func(t *testing.T, m *Manager, i Info) {
