@@ -61,11 +61,13 @@ func each(s string, f func(c byte) string) string {
 
 func utf16le(s string) string { return each(s, func(c byte) string { return string([]byte{c, 0}) }) }
 
-// encodings of the matrix, each of which may be applied to the result of another.
-var encoders = []struct {
+type encoder struct {
 	name   string
 	encode func(string) string
-}{
+}
+
+// encodings of the matrix, each of which may be applied to the result of another.
+var encoders = []encoder{
 	{"plain", func(s string) string { return s }},
 	{"base64", func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }},
 	{"base64url raw", func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }},

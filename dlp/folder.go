@@ -15,7 +15,7 @@ type folder struct {
 	view *view // of the stretch in hand
 	seen int64 // escapes before it are known
 	at   int64 // how far the stretch is undone
-	end  int64 // where it ends unless another escape comes
+	end  int64 // where it ends unless another escape comes before or soon after
 	last int64 // end of the stretch before
 }
 
@@ -41,12 +41,12 @@ func (v *view) unfold(at stage) {
 			f.end = next
 			f.view = v.child("escapes", f.at)
 		}
-		if hidden && next <= f.end {
+		if hidden && next <= f.end+foldAround { // two stretches that touch are one
 			f.end, f.seen = next+foldAround, next+1
 			continue
 		}
 		over := min(f.end, v.end())
-		closing := sure >= f.end || hidden || at == final
+		closing := sure >= f.end+foldAround || hidden || at == final
 		text := v.buf[f.at-v.base : over-v.base]
 		var n int
 		v.s.spend(len(text) * 2)

@@ -3,8 +3,8 @@ package decode
 // textLeast is how many printable bytes in a row are taken for text.
 const textLeast = 10
 
-// Text reports whether p has ten printable bytes in a row, NULs between them
-// aside, or holds what may be the start of compressed data: whether it is worth
+// Text reports whether p has ten printable bytes in a row, NULs and line breaks between
+// them aside, or holds what may be the start of compressed data: whether it is worth
 // looking at closely.
 func Text(p []byte) bool {
 	n, last := 0, byte(0)
@@ -98,7 +98,7 @@ const (
 var kinds = func() (t [256]uint8) {
 	for i := range t {
 		switch {
-		case i == 0, i >= 0x80 && i < 0xc0:
+		case i == 0, i == '\t', i == '\n', i == '\r', i >= 0x80 && i < 0xc0:
 			t[i] = neutral
 		case i >= 0x20 && i < 0x7f, i == 0xc2, i >= 0xcc && i < 0xd6, i == 0xe2, i == 0xef, i == 0xf0:
 			t[i] = printable
