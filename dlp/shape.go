@@ -88,9 +88,7 @@ func made(s *byteSet, re *syntax.Regexp) {
 			s.add(byte(c))
 		}
 		if hi >= 0x80 {
-			for c := 0x80; c < 0x100; c++ {
-				s.add(byte(c))
-			}
+			s[2], s[3] = math.MaxUint64, math.MaxUint64
 		}
 	}
 	switch re.Op {
