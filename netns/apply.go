@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/nftables"
+	nfnetlink "github.com/mdlayher/netlink"
 	"github.com/vishvananda/netlink"
 )
 
@@ -37,6 +39,11 @@ type kernel struct {
 	nft   *nftables.Conn
 }
 
+// answerTimeout bounds how long the kernel may take to answer. The library waits for one
+// acknowledgement for each message of a batch, and a kernel that is out of memory sends
+// one for all (net/netfilter/nfnetlink.c, nfnetlink_rcv_batch).
+const answerTimeout = 10 * time.Second
+
 func (n *Namespace) withKernel(f func(*kernel) error) error {
 	return n.Do(func() error {
 		route, err := netlink.NewHandle()
@@ -44,7 +51,9 @@ func (n *Namespace) withKernel(f func(*kernel) error) error {
 			return fmt.Errorf("rtnetlink: %w", err)
 		}
 		defer route.Close()
-		nft, err := nftables.New(nftables.AsLasting())
+		nft, err := nftables.New(nftables.AsLasting(), nftables.WithSockOptions(func(c *nfnetlink.Conn) error {
+			return c.SetDeadline(time.Now().Add(answerTimeout))
+		}))
 		if err != nil {
 			return fmt.Errorf("nf_tables: %w: is the kernel built with nf_tables?", err)
 		}

@@ -47,6 +47,21 @@ func TestGolden(t *testing.T) {
 	golden(t, "interface.golden", state(t, create(t, p)))
 }
 
+// A daemon with many bottles has descriptors that select(2) cannot wait for: it takes
+// numbers below 1024. The library's next revision does select and panics.
+func TestManyDescriptors(t *testing.T) {
+	const selectable = unix.FD_SETSIZE
+	for {
+		f, err := os.Open(os.DevNull)
+		must(t, err)
+		t.Cleanup(func() { f.Close() })
+		if f.Fd() >= selectable {
+			break
+		}
+	}
+	golden(t, "bottle.golden", state(t, create(t, Default())))
+}
+
 // The same, as the kernel's other clients see it.
 func TestGoldenAsToolsSeeIt(t *testing.T) {
 	n := create(t, Default())
