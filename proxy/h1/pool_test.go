@@ -63,7 +63,7 @@ func newUpstreamOf(t *testing.T, serve func(c *tls.Conn)) *upstream {
 			u.conns.Add(1)
 			return new(net.Dialer).DialContext(ctx, network, l.Addr().String())
 		},
-		TLS: &tls.Config{RootCAs: authority.Pool()}, HandshakeTimeout: 5 * time.Second, ResponseTimeout: 500 * time.Millisecond,
+		TLS: &tls.Config{RootCAs: authority.Pool()}, HandshakeTimeout: 5 * time.Second, ResponseTimeout: time.Second,
 		IdleTimeout: time.Minute, HeaderBytes: 4 << 10, MaxIdle: 4, MaxIdlePerHost: 2,
 	})
 	t.Cleanup(u.pool.Close)
@@ -128,8 +128,10 @@ func TestUnaskedBytes(t *testing.T) {
 		"after a length": func(c net.Conn) bool { return write(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"+evil) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			written := make(chan struct{}, 1)
 			u := newUpstream(t, func(conn, _ int, c net.Conn) bool {
 				if conn == 1 {
+					defer func() { written <- struct{}{} }()
 					return first(c)
 				}
 				return write(c, ok)
@@ -137,7 +139,8 @@ func TestUnaskedBytes(t *testing.T) {
 			if _, err := u.get(t.Context(), nil); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(60 * time.Millisecond)
+			<-written
+			time.Sleep(30 * time.Millisecond)
 			if body, err := u.get(t.Context(), nil); body != "ok" || err != nil || u.conns.Load() != 2 {
 				t.Errorf("%q, %v, %d connections", body, err, u.conns.Load())
 			}

@@ -14,15 +14,16 @@ import (
 	"bottled/proxy/h1"
 )
 
-// serve starts a Server with handler and returns it, and a function that connects.
-func serve(t *testing.T, handler http.HandlerFunc) (*h1.Server, func() net.Conn) {
+// serve starts a Server with handler and returns it, and a function that connects. header
+// is how long a head may take, 5 s where nothing is said.
+func serve(t *testing.T, handler http.HandlerFunc, header ...time.Duration) (*h1.Server, func() net.Conn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &h1.Server{
-		Handler: handler, HeaderBytes: 8 << 10, HeaderTimeout: 300 * time.Millisecond, IdleTimeout: 5 * time.Second,
+		Handler: handler, HeaderBytes: 8 << 10, HeaderTimeout: append(header, 5*time.Second)[0], IdleTimeout: 5 * time.Second,
 		Refuse: func(w http.ResponseWriter, _ context.Context, why *h1.Malformed) { w.WriteHeader(why.Status) },
 	}
 	go func() {
@@ -47,7 +48,7 @@ func serve(t *testing.T, handler http.HandlerFunc) (*h1.Server, func() net.Conn)
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.SetDeadline(time.Now().Add(5 * time.Second))
+		c.SetDeadline(time.Now().Add(10 * time.Second))
 		t.Cleanup(func() { c.Close() })
 		return c
 	}
@@ -249,7 +250,7 @@ func TestServerWatchesTheClient(t *testing.T) {
 }
 
 func TestServerTimeouts(t *testing.T) {
-	_, connect := serve(t, echo)
+	_, connect := serve(t, echo, 200*time.Millisecond)
 	for _, send := range []string{"", "GET / HTTP/1.1\r\nHost: a\r\n"} {
 		if got := exchange(t, connect(), send); got != "" {
 			t.Errorf("%q: %q", send, got)

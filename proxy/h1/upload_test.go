@@ -160,7 +160,7 @@ func TestSlowBody(t *testing.T) {
 	r, w := io.Pipe()
 	go func() {
 		for range 4 {
-			time.Sleep(200 * time.Millisecond) // together longer than ResponseTimeout
+			time.Sleep(400 * time.Millisecond) // together longer than ResponseTimeout
 			io.WriteString(w, "x")
 		}
 		w.Close()
@@ -170,7 +170,7 @@ func TestSlowBody(t *testing.T) {
 	}
 	silent := newUpstreamOf(t, func(c *tls.Conn) { io.Copy(io.Discard, c) })
 	start := time.Now()
-	if _, err := silent.send(t, "POST", 1, io.NopCloser(strings.NewReader("x"))); err == nil || time.Since(start) < 400*time.Millisecond {
+	if _, err := silent.send(t, "POST", 1, io.NopCloser(strings.NewReader("x"))); err == nil || time.Since(start) < 900*time.Millisecond {
 		t.Errorf("%v after %v", err, time.Since(start))
 	}
 }
