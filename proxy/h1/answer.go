@@ -164,7 +164,7 @@ func (b *body) read(p []byte) (int, error) {
 
 // trailer reads what follows the last chunk. Its fields join those that were announced.
 func (b *body) trailer() error {
-	text, err := appendHead(nil, b.conn.in, b.pool.HeaderBytes)
+	text, err := appendHead(nil, b.conn.in, b.pool.HeaderBytes, false)
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF
 	}

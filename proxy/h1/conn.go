@@ -71,7 +71,7 @@ func (c *conn) answer(r *http.Request, max int64, interim Interim) (*http.Respon
 	}
 	for {
 		var err error
-		if c.head, err = appendHead(c.head[:0], c.in, max); err != nil {
+		if c.head, err = appendHead(c.head[:0], c.in, max, false); err != nil {
 			return nil, err
 		}
 		max -= int64(len(c.head))

@@ -31,7 +31,7 @@ func FuzzRequest(f *testing.F) {
 	base := &http.Request{ProtoMajor: 1, Body: http.NoBody}
 	f.Fuzz(func(t *testing.T, sent []byte) {
 		in := bufio.NewReaderSize(bytes.NewReader(sent), 64)
-		head, err := appendHead(nil, in, 1<<16)
+		head, err := appendHead(nil, in, 1<<16, true)
 		if err != nil || len(head) == 0 {
 			return
 		}
@@ -89,7 +89,7 @@ func FuzzResponse(f *testing.F) {
 	request := &http.Request{Method: http.MethodGet}
 	f.Fuzz(func(t *testing.T, sent []byte) {
 		in := bufio.NewReader(bytes.NewReader(sent))
-		head, err := appendHead(nil, in, 1<<16)
+		head, err := appendHead(nil, in, 1<<16, false)
 		if err != nil {
 			return
 		}

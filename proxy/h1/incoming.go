@@ -83,7 +83,7 @@ func (b *incoming) read(p []byte) (int, error) {
 // trailer reads what follows the last chunk (RFC 9112 section 7.1.2). Its fields join
 // those that were announced.
 func (b *incoming) trailer() error {
-	text, err := appendHead(nil, b.s.in, maxTrailer)
+	text, err := appendHead(nil, b.s.in, maxTrailer, true)
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF
 	}
@@ -136,8 +136,8 @@ func (b *incoming) drain(max int64) bool {
 	return false
 }
 
-// source is what a session's reader reads from: the connection, after the one byte that
-// a watch may have read of it.
+// source is what a session's reader reads from: the connection, after the bytes that
+// watches may have read of it.
 type source struct {
 	io.Reader
 	early []byte

@@ -162,6 +162,7 @@ func (p *Pool) put(c *conn) {
 		c.link.Close()
 		return
 	}
+	c.head = forNext(c.head)
 	p.kept[c.key] = append(p.kept[c.key], c)
 	p.idle++
 	if c.expiry == nil {

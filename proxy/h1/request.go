@@ -41,7 +41,11 @@ func parseRequest(base *http.Request, head string) (*http.Request, error) {
 	default:
 		return nil, malformed("the request line is malformed")
 	}
-	if r.Header, err = parseFields(rest, true); err != nil {
+	switch r.Header, err = parseFields(rest, true); err {
+	case nil:
+	case errManyFields:
+		return nil, &Malformed{http.StatusRequestHeaderFieldsTooLarge, err.Error()}
+	default:
 		return nil, malformed(err.Error())
 	}
 	hosts := r.Header["Host"]

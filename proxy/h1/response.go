@@ -41,7 +41,8 @@ func (w *response) WriteHeader(status int) {
 	}
 }
 
-// interim writes a 1xx response (RFC 9110 section 15.2), which HTTP/1.0 does not know.
+// interim writes a 1xx response (RFC 9110 section 15.2), which HTTP/1.0 does not know. It
+// has no content, so that a Content-Length could only mislead (section 8.6).
 func (w *response) interim(status int) {
 	n := w.n
 	n.writing.Lock()
@@ -52,7 +53,7 @@ func (w *response) interim(status int) {
 	if status == http.StatusContinue && n.body != nil {
 		n.body.expect.Store(false)
 	}
-	b := appendFields(appendStatus(n.out.AvailableBuffer(), w.r, status), w.header, nil)
+	b := appendFields(appendStatus(n.out.AvailableBuffer(), w.r, status), w.header, ofResponse)
 	_, _ = n.out.Write(append(b, "\r\n"...))
 	_ = n.out.Flush() // the final response meets the error too
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -100,6 +101,10 @@ func TestServer(t *testing.T) {
 		"no host":          {"GET / HTTP/1.1\r\n" + end, "400", ""},
 		"two hosts":        {"GET / HTTP/1.1\r\n" + host + host + end, "400", ""},
 		"LF":               {"GET / HTTP/1.1\n" + host + end, "400", ""},
+		"LF at the end":    {"GET / HTTP/1.1\r\n" + host + "\nGET / HTTP/1.1\r\n" + host + end, "400", ""},
+		"LF after a chunk": {"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + host + end + "0\r\n\n", "200", "broken body"},
+		"1000 fields":      {"GET / HTTP/1.1\r\n" + host + strings.Repeat("a:\r\n", 998) + end, "200", `GET / a.example ""`},
+		"1001 fields":      {"GET / HTTP/1.1\r\n" + host + strings.Repeat("a:\r\n", 999) + end, "431", ""},
 		"fold":             {"GET / HTTP/1.1\r\nX: a\r\n b\r\n" + host + end, "400", ""},
 		"no colon":         {"GET / HTTP/1.1\r\nX\r\n" + host + end, "400", ""},
 		"NUL":              {"GET / HTTP/1.1\r\nX: \x00\r\n" + host + end, "400", ""},
@@ -177,8 +182,9 @@ func TestServerFraming(t *testing.T) {
 			w.Header()["Bad name"] = []string{"x"}
 		case "/interim":
 			w.Header().Set("Link", "1")
+			w.Header().Set("Content-Length", "5")
 			w.WriteHeader(103)
-			w.Header().Del("Link")
+			clear(w.Header())
 		case "/panic":
 			io.WriteString(w, "abc")
 			panic(http.ErrAbortHandler)
@@ -246,6 +252,56 @@ func TestServerWatchesTheClient(t *testing.T) {
 	got, err := io.ReadAll(c)
 	if err != nil || !strings.HasSuffix(string(got), `GET /next a ""`) || strings.Count(string(got), "200 OK") != 2 {
 		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// Requests that were pipelined and are slow each have their client watched: no byte that
+// a watch reads gets lost.
+func TestServerWatchesPipelines(t *testing.T) {
+	slow := make(chan bool)
+	_, connect := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.RequestURI == "/slow" {
+			<-slow
+		}
+		echo(w, r)
+	})
+	c := connect()
+	io.WriteString(c, strings.Repeat("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n", 3))
+	time.Sleep(200 * time.Millisecond)
+	io.WriteString(c, "PUT /next HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+	for range 3 {
+		time.Sleep(200 * time.Millisecond)
+		slow <- true
+	}
+	got, err := io.ReadAll(c)
+	if err != nil || !strings.HasSuffix(string(got), `PUT /next a ""`) || strings.Count(string(got), "200 OK") != 4 {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// A connection that waits holds next to nothing, whatever its last request was like.
+func TestServerIdleMemory(t *testing.T) {
+	const conns, large = 64, 200 << 10
+	s := &h1.Server{Handler: http.HandlerFunc(echo), HeaderBytes: 256 << 10, HeaderTimeout: time.Minute, IdleTimeout: time.Minute}
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC() // what pools hold goes with the second
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	for range conns {
+		client, server := net.Pipe()
+		defer client.Close()
+		go s.Serve(t.Context(), server)
+		fmt.Fprintf(client, "GET / HTTP/1.1\r\nHost: a\r\nX: %s\r\n\r\n", strings.Repeat("x", large))
+		if resp, err := http.ReadResponse(bufio.NewReader(client), nil); err != nil || resp.StatusCode != 200 {
+			t.Fatal(resp, err)
+		}
+	}
+	if each := int64(heap()-before) / conns; each > large/4 {
+		t.Errorf("%d bytes each", each)
 	}
 }
 

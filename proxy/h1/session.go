@@ -103,7 +103,7 @@ func (n *session) settle(w *response) bool {
 
 // next waits for a request and reads its head.
 func (n *session) next(first bool) (*http.Request, error) {
-	n.body, n.begun = nil, false
+	n.body, n.begun, n.head = nil, false, forNext(n.head)
 	if n.in.Buffered() == 0 {
 		wait := n.srv.IdleTimeout
 		if first {
@@ -123,11 +123,14 @@ func (n *session) next(first bool) (*http.Request, error) {
 	}
 	var err error
 	for range 2 { // one empty line may come before a request (RFC 9112 section 2.2)
-		n.head, err = appendHead(n.head[:0], n.in, n.srv.HeaderBytes)
-		if err == errHeadTooLarge {
+		n.head, err = appendHead(n.head[:0], n.in, n.srv.HeaderBytes, true)
+		switch err {
+		case nil:
+		case errHeadTooLarge:
 			return nil, &Malformed{http.StatusRequestHeaderFieldsTooLarge, "the head is over " + strconv.FormatInt(n.srv.HeaderBytes, 10) + " bytes"}
-		}
-		if err != nil {
+		case errBareLF:
+			return nil, malformed(err.Error())
+		default:
 			return nil, err
 		}
 		if len(n.head) > 0 {

@@ -55,7 +55,7 @@ func (n *session) waitForClient(done chan struct{}) {
 	var one [1]byte
 	switch got, err := n.conn.Read(one[:]); {
 	case got > 0:
-		n.src.early = one[:]
+		n.src.early = append(n.src.early, one[0]) // of requests that were pipelined, each may have left one
 	case err != nil && !isTimeout(err):
 		n.cancel()
 	}
