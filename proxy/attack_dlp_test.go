@@ -100,9 +100,9 @@ func stopped(t *testing.T, id, name string, h2 bool, request func(*testing.T) *h
 				return
 			}
 			for _, r := range up.Requests() {
-				all := fmt.Sprintf("%s %s %s %v %s", r.Method, r.Host, r.Target, r.Header, r.Body)
+				all := strings.ToLower(fmt.Sprintf("%s %s %s %v %v %s", r.Method, r.Host, r.Target, r.Header, r.Trailer, r.Body))
 				for _, s := range []string{canary, ruleCanary} {
-					if strings.Contains(all, s) {
+					if strings.Contains(all, strings.ToLower(s)) {
 						t.Errorf("%s %s: the upstream holds the canary: %.200q", id, name, all)
 					}
 				}
@@ -150,6 +150,13 @@ func TestAttackDLPSlots(t *testing.T) {
 		r.Trailer = http.Header{"X-Sum": {canary}}
 		return r
 	}
+	announced := func(field string) func(*testing.T) *http.Request {
+		return func(t *testing.T) *http.Request {
+			r := request("POST", api, io.MultiReader(strings.NewReader("body")))(t)
+			r.Trailer = http.Header{"X-Fine": nil, field: nil} // and never sent
+			return r
+		}
+	}
 	for _, h2 := range []bool{false, true} {
 		for name, make := range map[string]func(*testing.T) *http.Request{
 			"body":         request("POST", api, strings.NewReader("the key is "+canary+".")),
@@ -164,6 +171,7 @@ func TestAttackDLPSlots(t *testing.T) {
 			"host label":    request("GET", "https://"+strings.ToLower(canary)+".example.com/", nil),
 			"method":        request(loud, api, nil),
 			"trailer":       trailer,
+			"its name":      announced("X-" + canary),
 			"cookie":        request("GET", api, nil, "Cookie", "a=1; session="+canary),
 			"filename":      func(*testing.T) *http.Request { return form(canary+".txt", "") },
 			"boundary":      func(*testing.T) *http.Request { return form("a.txt", canary) },

@@ -25,6 +25,7 @@ func (x *exchange) prepare(w http.ResponseWriter, r *http.Request) (*http.Reques
 	if x.guarded = inject != nil || x.s.guard.covers(x.query.Authority.Host); x.guarded {
 		narrow(r.Header)
 	}
+	x.announce(r)
 	if x.s.cfg.Scanner != nil {
 		scan, blocked := x.s.cfg.Scanner.Scan(x.query, x.decision.Route, r.Header)
 		if blocked != nil {
@@ -105,10 +106,8 @@ func cause(ctx context.Context, err error) error {
 	return err
 }
 
-// attachBody puts the client's body, and those of its trailers that may pass,
-// on out.
+// attachBody puts the client's body, and what was announced of its trailer, on out.
 func (x *exchange) attachBody(out, r *http.Request) {
-	var trailer func() http.Header
 	if strings.ToLower(r.Header.Get("Expect")) == "100-continue" {
 		// To keep the connection, the transport would send the body even to an
 		// upstream that refused it, and the client would be told to go on.
@@ -116,24 +115,6 @@ func (x *exchange) attachBody(out, r *http.Request) {
 	} else {
 		delete(r.Header, "Expect")
 	}
-	if len(r.Trailer) > 0 {
-		out.Trailer = cleanTrailer(r.Trailer, x.ownField()...)
-		trailer = func() http.Header {
-			for name, values := range cleanTrailer(r.Trailer, x.ownField()...) {
-				if _, announced := out.Trailer[name]; announced {
-					out.Trailer[name] = values
-				}
-			}
-			return out.Trailer
-		}
-	}
-	x.body = x.newRequestBody(r.Body, r.ContentLength, trailer)
+	x.body = x.newRequestBody(r.Body, r.ContentLength, x.attachTrailer(out, r))
 	out.Body = x.body
-}
-
-func (x *exchange) ownField() []string {
-	if x.inject == nil {
-		return nil
-	}
-	return []string{x.inject.auth.Field()}
 }

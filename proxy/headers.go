@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/textproto"
 	"strings"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // hopByHop ends at this hop (RFC 9110 section 7.6.1), whatever Connection says.
@@ -79,7 +81,7 @@ func cleanTrailer(t http.Header, also ...string) http.Header {
 		drop(out, list)
 	}
 	for name := range out {
-		if strings.HasPrefix(name, "X-Forwarded-") || strings.ContainsRune(name, '_') {
+		if strings.HasPrefix(name, "X-Forwarded-") || strings.ContainsRune(name, '_') || !httpguts.ValidHeaderFieldName(name) {
 			delete(out, name)
 		}
 	}

@@ -74,7 +74,7 @@ func (x *exchange) checkForm(r *http.Request) (reason, bool) {
 		return reasonBadRequest.because("extended CONNECT is not spoken"), false
 	case len(r.RequestURI) > l.TargetBytes:
 		return reason{"target-too-long", http.StatusRequestURITooLong, "the request target is over " + strconv.Itoa(l.TargetBytes) + " bytes"}, false
-	case fields(r.Header) > l.HeaderFields:
+	case fields(r.Header)+len(r.Trailer) > l.HeaderFields:
 		return reasonTooLarge.because("more than " + strconv.Itoa(l.HeaderFields) + " header fields"), false
 	}
 	if cl := r.Header["Content-Length"]; len(cl) > 1 || len(cl) == 1 && !digits(cl[0]) {

@@ -22,7 +22,8 @@ const maxBody = 1 << 20
 type Request struct {
 	Proto, Method, Host, Target string
 	Header                      http.Header
-	Body                        []byte // up to 1 MiB
+	Trailer                     http.Header // announced
+	Body                        []byte      // up to 1 MiB
 	TLS                         bool
 }
 
@@ -117,7 +118,7 @@ func (s *Server) note(r *http.Request) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests = append(s.requests, Request{
-		Proto: r.Proto, Method: r.Method, Host: r.Host, Target: r.RequestURI, Header: r.Header.Clone(), TLS: r.TLS != nil,
+		Proto: r.Proto, Method: r.Method, Host: r.Host, Target: r.RequestURI, Header: r.Header.Clone(), Trailer: r.Trailer.Clone(), TLS: r.TLS != nil,
 	})
 	return len(s.requests) - 1
 }
