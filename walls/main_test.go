@@ -11,6 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/features"
 	"golang.org/x/sys/unix"
 
 	"bottled/bpf"
@@ -41,6 +44,10 @@ func testMain(m *testing.M) int {
 	}
 	if bpffs == dir {
 		defer unix.Unmount(dir, unix.MNT_DETACH)
+	}
+	if errors.Is(features.HaveProgramHelper(ebpf.CGroupSKB, asm.FnGetNetnsCookie), ebpf.ErrNotSupported) {
+		fmt.Println("before Linux 6.15: only by marks")
+		delete(bothWays, "cookie")
 	}
 	return m.Run()
 }
