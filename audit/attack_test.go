@@ -35,7 +35,7 @@ func TestAttackQuery(t *testing.T) {
 // TestAttackFlood records denials without end. It succeeds if the disk fills beyond the bound, or
 // if the log does not say how many it lost.
 func TestAttackFlood(t *testing.T) {
-	const n = 200_000
+	const n = 60_000
 	const bound = 3 * (1<<20 + maxLine)
 	flood := func(o FileOptions) attack.Probe {
 		return func(t *testing.T) error {

@@ -207,7 +207,7 @@ func TestSpeed(t *testing.T) {
 			}
 			best = max(best, float64(max(l.per, len(l.body)))/(cpuTime(t)-start).Seconds()/1e6)
 		}
-		t.Logf("%-14s %6.0f MB/s", l.name, best)
+		t.Logf("figure: scanned %-14s %6.0f MB/s", l.name, best)
 		if best < 20 {
 			t.Errorf("%s: %.0f MB/s", l.name, best)
 		}

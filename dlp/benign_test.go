@@ -221,7 +221,7 @@ func TestBenign(t *testing.T) {
 			t.Errorf("%s: %v %v, %v", c.name, v.Action, v.Refusal, v.Findings)
 		}
 	}
-	t.Logf("%d bodies, %d MB: %d wrongly stopped, %d files of test keys rightly stopped, %d warnings (%.2f per MB)",
+	t.Logf("figure: benign: %d bodies, %d MB: %d wrongly stopped, %d files of test keys rightly stopped, %d warnings (%.2f per MB)",
 		len(samples), bytesSeen>>20, blocked, kept, warnings, float64(warnings)/float64(bytesSeen>>20))
 	t.Logf("by rule: %v", byRule)
 }
