@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,6 +34,31 @@ func FS(dir string) (string, error) {
 	}
 	return dir, nil
 }
+
+// ReleaseFS unmounts what [FS] mounted on dir, once nothing is pinned there: with the
+// file system all pins in it would end. Where FS mounted nothing it does nothing. Nobody
+// may be about to pin something there.
+func ReleaseFS(dir string) error {
+	if !IsFS(dir) {
+		return nil
+	}
+	pins, err := os.ReadDir(dir)
+	if err != nil || slices.ContainsFunc(pins, isPin) {
+		return err
+	}
+	err = unix.Unmount(dir, unix.UMOUNT_NOFOLLOW)
+	if errors.Is(err, unix.EBUSY) { // somebody looks at it
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("BPF file system: unmount %q: %w", dir, err)
+	}
+	return os.Remove(dir)
+}
+
+// isPin says whether somebody pinned it: the kernel may put two iterators into every
+// file system (kernel/bpf/inode.c, populate_bpffs).
+func isPin(e os.DirEntry) bool { return e.Name() != "maps.debug" && e.Name() != "progs.debug" }
 
 // IsFS says whether dir is on a BPF file system.
 func IsFS(dir string) bool {
