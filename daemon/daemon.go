@@ -67,6 +67,9 @@ func New(o Options) (*Daemon, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if err := keepToSelf(); err != nil {
+		return nil, err
+	}
 	if o.Metrics != "" {
 		if err := metrics.CheckAddress(o.Metrics); err != nil {
 			return nil, err
