@@ -92,7 +92,9 @@ func (s *Server) Serve(l net.Listener) error {
 		l.Close()
 		return fmt.Errorf("api: the kernel does not tell network namespaces apart (SO_NETNS_COOKIE, Linux 5.14): %w", err)
 	}
-	s.group = socketGroup(l.Addr().String())
+	if s.group = socketGroup(l.Addr().String()); s.group == 0 {
+		s.log.Warn("root alone may call: the socket is open to no group; make one and start again", "group", Group)
+	}
 	err = s.http.Serve(newPeerListener(ul, s.log))
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil

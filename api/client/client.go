@@ -83,6 +83,9 @@ func (c *Client) Inspect(ctx context.Context, ref string) (i api.Inspection, err
 // Create makes a bottle. The files go along as [api.CreateRequest] says and stay
 // the caller's to close.
 func (c *Client) Create(ctx context.Context, r api.CreateRequest, files ...*os.File) (b api.Bottle, err error) {
+	if err := errors.Join(checkCommand(r.Command, r.Dir, r.Env), checkTokens(r.Tokens)); err != nil {
+		return b, err
+	}
 	return b, c.call(ctx, "POST", "bottles", r, &b, files)
 }
 
@@ -94,6 +97,9 @@ func (c *Client) Wait(ctx context.Context, ref string, attached bool) (e api.Exi
 
 // Exec starts a command in a bottle, with files as for [Client.Create].
 func (c *Client) Exec(ctx context.Context, ref string, r api.ExecRequest, files ...*os.File) (e api.Exec, err error) {
+	if err := checkCommand(r.Command, r.Dir, r.Env); err != nil {
+		return e, err
+	}
 	return e, c.call(ctx, "POST", "bottles/"+url.PathEscape(ref)+"/exec", r, &e, files)
 }
 
@@ -109,6 +115,9 @@ func (c *Client) Signal(ctx context.Context, ref string, r api.SignalRequest) er
 
 // UpdateRoutes replaces a bottle's route table.
 func (c *Client) UpdateRoutes(ctx context.Context, ref string, r api.RoutesRequest) (a api.RoutesResponse, err error) {
+	if err := checkTokens(r.Tokens); err != nil {
+		return a, err
+	}
 	return a, c.call(ctx, "PUT", "bottles/"+url.PathEscape(ref)+"/routes", r, &a, nil)
 }
 
