@@ -5,9 +5,15 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/sync/errgroup"
+
 	"bottled/api"
 	"bottled/api/client"
 )
+
+// maxStops bounds how many bottles are stopped at the same time: the connections that a
+// user may have at once are for all their programs (package api).
+const maxStops = 16
 
 func (a *App) stop(args []string) (int, error) {
 	f := flags("stop")
@@ -21,11 +27,18 @@ func (a *App) stop(args []string) (int, error) {
 	}
 	c := client.New(*socket)
 	defer c.Close()
-	var errs []error
-	for _, ref := range f.Args() {
-		if err := c.Stop(context.Background(), ref, api.StopRequest{GraceSeconds: *grace}); err != nil {
-			errs = append(errs, fmt.Errorf("stop %s: %w", ref, err))
-		}
+	// Side by side, or each would wait for the grace of all before it.
+	errs := make([]error, f.NArg())
+	var stops errgroup.Group
+	stops.SetLimit(maxStops)
+	for i, ref := range f.Args() {
+		stops.Go(func() error {
+			if err := c.Stop(context.Background(), ref, api.StopRequest{GraceSeconds: *grace}); err != nil {
+				errs[i] = fmt.Errorf("stop %s: %w", ref, err)
+			}
+			return nil
+		})
 	}
+	_ = stops.Wait() // never an error: each is in errs
 	return 0, errors.Join(errs...)
 }
