@@ -78,22 +78,31 @@ func (f *fence) widen(more bpf.Reach) error {
 	return f.Allow(now.And(more))
 }
 
-// settle lets the enforcer reach what r says and nothing else.
-func (f *fence) settle(r bpf.Reach) error {
+// settle lets the enforcer reach what r says and nothing else, with the resolvers that
+// are asked now: others than r's, where they changed since r was made.
+func (f *fence) settle(r bpf.Reach, now *resolvers) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.Allow(r)
+	return f.allow(r, now)
 }
 
 // ask changes the resolvers of an enforcer that has any.
-func (f *fence) ask(resolvers []netip.AddrPort) error {
+func (f *fence) ask(now *resolvers) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	r, err := f.Reach()
-	if err != nil || len(r.Resolvers) == 0 {
+	if err != nil {
 		return err
 	}
-	r.Resolvers = resolvers
+	return f.allow(r, now)
+}
+
+// allow reads the resolvers under the lock: whoever changes them asks after it has, so
+// that the last to come knows the last of them. The caller holds f.mu.
+func (f *fence) allow(r bpf.Reach, now *resolvers) error {
+	if len(r.Resolvers) > 0 {
+		r.Resolvers = now.get()
+	}
 	return f.Allow(r)
 }
 
@@ -131,7 +140,7 @@ func openFence(p paths, worker process) (*fence, error) {
 // widened the fence, and the host may ask another resolver by now.
 func (b *bottle) resumeFence(whole bool) error {
 	if !whole { // which table is in force only the enforcer knows
-		return b.fence.ask(b.m.resolvers.get())
+		return b.fence.ask(b.m.resolvers)
 	}
 	t, err := readTable("the manifest in force", b.manifest(), b.grants()...)
 	if err != nil {
@@ -141,5 +150,5 @@ func (b *bottle) resumeFence(whole bool) error {
 	if err != nil {
 		return err
 	}
-	return b.fence.settle(r)
+	return b.fence.settle(r, b.m.resolvers)
 }

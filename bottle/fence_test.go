@@ -113,6 +113,24 @@ func TestFenceFollowsTheHost(t *testing.T) {
 	if got := asks(m); !slices.Equal(got, other) {
 		t.Errorf("asks %v, not %v", got, other)
 	}
+	// They change while an update is under way, which began with the ones before.
+	b, err := m.find(root, info.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := b.fence.Reach()
+	if err != nil {
+		t.Fatal(err)
+	}
+	others := []netip.AddrPort{netip.MustParseAddrPort("192.0.2.54:53")}
+	m.resolvers.set(others)
+	m.askOthers()
+	if err := b.fence.settle(before, m.resolvers); err != nil {
+		t.Fatal(err)
+	}
+	if got := asks(m); !slices.Equal(got, others) {
+		t.Errorf("after an update it asks %v, not %v", got, others)
+	}
 	next := restart(t, m)
 	if got := asks(next); !slices.Equal(got, slices.Compact(host)) {
 		t.Errorf("after an adoption it asks %v, the host %v", got, host)

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -169,9 +170,14 @@ func (m *Manager) askOthers() {
 		if b.running() != nil {
 			continue
 		}
-		if err := b.fence.ask(m.resolvers.get()); err != nil {
-			m.o.Log.Error("cannot tell a fence of the host's new name servers: its bottle resolves no name", "bottle", b.record.ID, "error", err)
-		}
+		b.askOthers()
+	}
+}
+
+// askOthers has the bottle's fence know the name servers that the host asks now.
+func (b *bottle) askOthers() {
+	if err := b.fence.ask(b.m.resolvers); err != nil && b.running() == nil {
+		b.m.o.Log.Error("cannot tell a fence of the host's new name servers: its bottle resolves no name", "bottle", b.record.ID, "error", err)
 	}
 }
 
@@ -209,7 +215,8 @@ func (m *Manager) Close() error {
 	}
 	errs = append(errs, removeEmpty(m.cgroups), removeEmpty(m.pins))
 	if filepath.Clean(m.o.Run) != DefaultRun {
-		errs = append(errs, removeEmpty(filepath.Dir(m.cgroups)), removeEmpty(filepath.Dir(m.pins)))
+		pins, mounted := filepath.Dir(m.pins), filepath.Join(m.o.Run, "bpf")
+		errs = append(errs, removeEmpty(filepath.Dir(m.cgroups)), removeEmpty(pins), removeEmpty(filepath.Dir(pins)), bpf.ReleaseFS(mounted))
 	}
 	m.instance.close()
 	return errors.Join(errs...)
@@ -243,23 +250,38 @@ func (m *Manager) List(c Caller, all bool) []Info {
 
 // find returns the bottle that the caller means by an id or a name. A stranger's
 // bottle and one that is not there are the same answer.
+//
+// An id goes before every name, or who calls a bottle by another's id would get what
+// root means for that one; and a name means the caller's own bottle before another's,
+// and none where it could be that of several owners.
 func (m *Manager) find(c Caller, ref string) (*bottle, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var found *bottle
-	for _, b := range m.bottles {
-		if !b.mayTouch(c) || b.record.ID != ref && b.record.Name != ref {
-			continue
-		}
-		// An ended bottle's name may be another's by now; ids never are.
-		if found == nil || b.record.Created.After(found.record.Created) {
-			found = b
+	if b := m.bottles[ref]; b != nil && b.mayTouch(c) {
+		return b, nil
+	}
+	// An ended bottle's name may be another's by now: the newest of each owner counts.
+	newest := make(map[uint32]*bottle)
+	for _, b := range m.sorted(true) {
+		if b.mayTouch(c) && b.record.Name == ref {
+			newest[b.record.Owner] = b
 		}
 	}
-	if found == nil {
+	if own := newest[c.UID]; own != nil {
+		return own, nil
+	}
+	var ids []string
+	for _, b := range newest {
+		if len(newest) == 1 {
+			return b, nil
+		}
+		ids = append(ids, b.record.ID)
+	}
+	if len(ids) == 0 {
 		return nil, fmt.Errorf("%w: no bottle %q of yours; `bottled ls` lists them", ErrNotFound, ref)
 	}
-	return found, nil
+	slices.Sort(ids)
+	return nil, fmt.Errorf("%w: %q is a bottle of each of %d users; say which by its id: %s", ErrConflict, ref, len(ids), strings.Join(ids, ", "))
 }
 
 // add takes a new bottle of the caller's in, or says why there is no room for it.

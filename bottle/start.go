@@ -60,6 +60,7 @@ func (m *Manager) Create(ctx context.Context, c Caller, o CreateOptions) (Info, 
 		b.lease = newLease(func() { _ = b.stop(context.Background(), 0, "its client went away") })
 	}
 	b.begin(s.record)
+	b.askOthers() // they may have changed while it was not among those that run
 	go b.supervise()
 	go b.witness(s.hooks)
 	go b.renew()
@@ -97,7 +98,7 @@ func (s *start) undo() error {
 	}
 	err := s.m.release(s.b.paths)
 	if err == nil && s.b.worker != nil {
-		<-s.b.worker.Done()
+		s.b.worker.Discard()
 	}
 	if err == nil && s.b.init != nil {
 		<-s.b.init.done()

@@ -103,7 +103,7 @@ func (b *bottle) swap(ctx context.Context, t table, u worker.Update) error {
 	if err := b.worker.Update(ctx, u); err != nil {
 		return err // it may have come about: only the next update knows which to close
 	}
-	if err := b.fence.settle(next); err != nil {
+	if err := b.fence.settle(next, b.m.resolvers); err != nil {
 		b.m.o.Log.Error("cannot close the fence of an enforcer: it may reach what the table before needed until the next update", "bottle", b.record.ID, "error", err)
 	}
 	return nil
