@@ -59,7 +59,7 @@ func (w *world) furnish() error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(copyFile(self, w.loader()), os.Chmod(w.dir, 0o755)); err != nil {
+	if err := errors.Join(os.Chmod(w.dir, 0o755), os.Mkdir(w.shared(), 0o755), copyFile(self, w.loader())); err != nil {
 		return err
 	}
 	if w.upstream, w.address, err = w.start("upstream", w.dir); err != nil {
@@ -116,7 +116,8 @@ func (w *world) host() string {
 }
 
 func (w *world) manifest() string { return filepath.Join(w.dir, "bottled.yaml") }
-func (w *world) loader() string   { return filepath.Join(w.dir, "load") }
+func (w *world) shared() string   { return filepath.Join(w.dir, "shared") } // with the bottles
+func (w *world) loader() string   { return filepath.Join(w.shared(), "load") }
 
 // serve starts the daemon and waits until it answers.
 func (w *world) serve() error {
@@ -137,7 +138,7 @@ func (w *world) serve() error {
 
 // run is the command that runs argv in a bottle.
 func (w *world) run(flags []string, argv ...string) *exec.Cmd {
-	args := append([]string{"run", "--socket", w.socket, "--manifest", w.manifest(), "--dir", w.dir}, flags...)
+	args := append([]string{"run", "--socket", w.socket, "--manifest", w.manifest(), "--dir", w.shared()}, flags...)
 	cmd := exec.Command(w.bottled, append(append(args, "--"), argv...)...)
 	cmd.Stderr = os.Stderr
 	return cmd
