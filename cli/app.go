@@ -176,7 +176,25 @@ func flags(name string) *flag.FlagSet {
 	return f
 }
 
+// parse reads flags, which package flag wants first: one that comes later would be taken
+// for a bottle or a file.
 func parse(f *flag.FlagSet, args []string) error {
+	if err := parseCommand(f, args); err != nil {
+		return err
+	}
+	for _, a := range f.Args() {
+		switch {
+		case a == "-h", a == "--help":
+			return flag.ErrHelp
+		case len(a) > 1 && a[0] == '-':
+			return usagef("flag %q comes too late: flags go before everything else", a)
+		}
+	}
+	return nil
+}
+
+// parseCommand is parse for what ends in a command, whose flags are its own.
+func parseCommand(f *flag.FlagSet, args []string) error {
 	err := f.Parse(args)
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return err

@@ -17,7 +17,7 @@ func (a *App) exec(args []string) (int, error) {
 	socket := a.socketFlag(f)
 	var env stringsFlag
 	f.Var(&env, "env", "")
-	if err := parse(f, args); err != nil {
+	if err := parseCommand(f, args); err != nil {
 		return 0, err
 	}
 	ref, argv := f.Arg(0), f.Args()

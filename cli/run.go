@@ -29,7 +29,7 @@ func (a *App) run(args []string) (int, error) {
 	f.Var(&learn, "learn", "")
 	var env stringsFlag
 	f.Var(&env, "env", "")
-	if err := parse(f, args); err != nil {
+	if err := parseCommand(f, args); err != nil {
 		return 0, err
 	}
 	if f.NArg() == 0 {
