@@ -151,6 +151,9 @@ func (c *Client) call(ctx context.Context, method, path string, request, answer 
 		if err != nil {
 			return fmt.Errorf("request: %w", err)
 		}
+		if len(data) > api.MaxBody { // the daemon would not read on, and could not say why
+			return fmt.Errorf("what the daemon is to be told has %d bytes, and it takes %d: put some of the manifest, the arguments or the variables into files", len(data), api.MaxBody)
+		}
 		body = bytes.NewReader(data)
 	}
 	r, err := http.NewRequestWithContext(ctx, method, "http://bottled/"+api.Version+"/"+path, body)

@@ -34,3 +34,16 @@ func TestWhatJSONWouldChangeIsRefused(t *testing.T) {
 		t.Error("routes: no error")
 	}
 }
+
+// What is too much for the daemon is not sent: it would hang up in the middle.
+func TestTooMuchIsRefused(t *testing.T) {
+	c, _, _ := serve(t)
+	r := api.CreateRequest{Manifest: "version: 1\n", Command: []string{"true", strings.Repeat("a", api.MaxBody-200)}, Dir: "/"}
+	if _, err := c.Create(t.Context(), r); err != nil {
+		t.Fatal("the control: ", err)
+	}
+	r.Command = append(r.Command, strings.Repeat("a", 200))
+	if _, err := c.Create(t.Context(), r); err == nil || !strings.Contains(err.Error(), "and it takes 1048576") {
+		t.Errorf("got %v", err)
+	}
+}
