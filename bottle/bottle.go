@@ -23,10 +23,11 @@ type bottle struct {
 	fence  *fence    // of the enforcer
 	init   *overseen // first process of the bottle
 
-	asked     chan stopRequest // to the overseer; buffered, the first counts
-	released  chan struct{}    // closed when nothing of it is left on the host
-	witnessed chan struct{}    // closed when all that its walls had to report is on record
-	ended     chan struct{}    // closed when it is Exited or forgotten
+	abandon   context.CancelCauseFunc // ends its start; later, and where it was adopted, nothing
+	asked     chan stopRequest        // to the overseer; buffered, the first counts
+	released  chan struct{}           // closed when nothing of it is left on the host
+	witnessed chan struct{}           // closed when all that its walls had to report is on record
+	ended     chan struct{}           // closed when it is Exited or forgotten
 
 	mu       sync.Mutex
 	state    State
@@ -49,7 +50,7 @@ type stopRequest struct {
 
 func newBottle(m *Manager, r record) *bottle {
 	return &bottle{
-		m: m, record: r, paths: m.paths(r.ID), state: Creating, renewal: make(chan struct{}, 1),
+		m: m, record: r, paths: m.paths(r.ID), state: Creating, abandon: func(error) {}, renewal: make(chan struct{}, 1),
 		asked: make(chan stopRequest, 1), ended: make(chan struct{}),
 		released: make(chan struct{}), witnessed: make(chan struct{}),
 		execs: make(map[string]*execution), shown: make(map[uint64]string), proposed: make(chan struct{}, 1),
@@ -154,8 +155,12 @@ func (b *bottle) terminate(r stopRequest) Exit {
 	return Exit{Code: exitKilled, Signal: int(syscall.SIGKILL), Reason: r.reason}
 }
 
-// stop asks the overseer to end the bottle and waits until it has.
+// stop asks the overseer to end the bottle and waits until it has. A start that is under
+// way is given up, but for [reasonForget].
 func (b *bottle) stop(ctx context.Context, grace time.Duration, reason string) error {
+	if reason != reasonForget {
+		b.abandon(fmt.Errorf("%w: %s while it was being made", ErrUnavailable, reason))
+	}
 	select {
 	case b.asked <- stopRequest{grace: grace, reason: reason}:
 	default: // somebody asked before

@@ -193,15 +193,24 @@ const selfPrefix = "self-"
 // private says whether the bottles end with the daemon.
 func (m *Manager) private() bool { return strings.HasPrefix(m.o.Instance, selfPrefix) }
 
+// startGrace is how long a daemon that ends waits for starts that are under way.
+const startGrace = 2 * time.Second
+
 // Close lets go of everything without ending any bottle: workers and inits go on,
 // and the next daemon adopts them. A bottle that cannot be adopted, because the
-// instance is not the service's, is stopped.
+// instance is not the service's or its start does not come to an end, is stopped.
 func (m *Manager) Close() error {
 	m.quit()
 	m.mu.Lock()
 	m.closed = true
 	all := m.sorted(true)
 	m.mu.Unlock()
+	late := time.AfterFunc(startGrace, func() {
+		for _, b := range all {
+			b.abandon(fmt.Errorf("%w: the daemon ended while it was being made", ErrUnavailable))
+		}
+	})
+	defer late.Stop()
 	var errs []error
 	for _, b := range all {
 		if m.private() {

@@ -38,6 +38,8 @@ func (m *Manager) Create(ctx context.Context, c Caller, o CreateOptions) (Info, 
 		return Info{}, err
 	}
 	b := newBottle(m, plan.record(c, newID(), now()))
+	ctx, b.abandon = context.WithCancelCause(ctx)
+	defer b.abandon(nil)
 	if err := m.add(c, b); err != nil {
 		return Info{}, err
 	}
@@ -53,6 +55,9 @@ func (m *Manager) Create(ctx context.Context, c Caller, o CreateOptions) (Info, 
 			Time: now(), Kind: audit.Control, Owner: strconv.FormatUint(uint64(c.UID), 10),
 			Reason: ReasonFailed, Duration: time.Since(began),
 		})
+		if cause := context.Cause(ctx); errors.Is(cause, ErrUnavailable) {
+			err = fmt.Errorf("%w (%w)", cause, err)
+		}
 		return Info{}, fmt.Errorf("bottle %q: %w", b.record.Name, err)
 	}
 	b.setTerms(plan.table, s.tokens, nil)

@@ -2,6 +2,7 @@ package bottle
 
 import (
 	"errors"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -37,6 +38,55 @@ func TestStopGivesTimeToEnd(t *testing.T) {
 	exit, err := m.Wait(t.Context(), root, info.ID, false)
 	if err != nil || exit.Code != 9 {
 		t.Errorf("got %+v, %v", exit, err)
+	}
+}
+
+// A start that does not come to an end is given up when its bottle is to be stopped, and
+// when the daemon ends: nobody's file server keeps either from it.
+func TestAStartIsGivenUp(t *testing.T) {
+	for name, give := range map[string]func(*Manager, string) error{
+		"stopped while":          func(m *Manager, id string) error { return errors.Join(m.Stop(t.Context(), root, id, 0), m.Close()) },
+		"the daemon ended while": func(m *Manager, _ string) error { return m.Close() },
+	} {
+		var m *Manager
+		hangs, over := make(chan struct{}), make(chan struct{})
+		fault := func(operation string, _ int, step string) error {
+			if operation == "start" && step == "command" {
+				m.mu.Lock()
+				b := m.sorted(false)[0]
+				m.mu.Unlock()
+				abandon := b.abandon
+				b.abandon = func(cause error) { abandon(cause); close(over) }
+				close(hangs)
+				<-over
+			}
+			return nil
+		}
+		var err error
+		if m, err = NewManager(t.Context(), Options{Run: runDir(t), Instance: HostInstance + "-" + newID()[:8], Fault: fault}); err != nil {
+			t.Fatal(err)
+		}
+		failed := make(chan error)
+		go func() {
+			_, err := m.Create(t.Context(), root, CreateOptions{
+				Command: []string{"true"}, Dir: workDir(t), User: &someone, Manifest: []byte("version: 1\ndefaults: false\n"),
+			})
+			failed <- err
+		}()
+		<-hangs
+		info := m.List(root, false)[0]
+		if info.State != Creating {
+			t.Errorf("the control: it is %s", info.State)
+		}
+		given := make(chan error)
+		go func() { given <- give(m, info.ID) }()
+		if err := <-failed; !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), name+" it was being made") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := <-given; err != nil {
+			t.Error(err)
+		}
+		nothingLeft(t, m)
 	}
 }
 
