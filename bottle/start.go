@@ -55,7 +55,7 @@ func (m *Manager) Create(ctx context.Context, c Caller, o CreateOptions) (Info, 
 			Time: now(), Kind: audit.Control, Owner: strconv.FormatUint(uint64(c.UID), 10),
 			Reason: ReasonFailed, Duration: time.Since(began),
 		})
-		if cause := context.Cause(ctx); errors.Is(cause, ErrUnavailable) {
+		if cause := context.Cause(ctx); errors.Is(cause, ErrUnavailable) && !errors.Is(err, cause) {
 			err = fmt.Errorf("%w (%w)", cause, err)
 		}
 		return Info{}, fmt.Errorf("bottle %q: %w", b.record.Name, err)
