@@ -28,12 +28,17 @@ func Exec(ctx context.Context, target *Process, spec ExecSpec, cgroupFD int, std
 	defer exe.Close()
 	return spawn(ctx, plan, stdio, console, extras{exe}, func(attr *syscall.ProcAttr) (string, error) {
 		attr.Sys.CgroupFD = cgroupFD
+		// Its own view of the groups, whose root is the bottle's as the first process's is.
+		// That namespace cannot be entered here: where cgroup2 is mounted with nsdelegate, as
+		// systemd does, whoever is in one cannot bring a process in from outside
+		// (kernel/cgroup/cgroup.c, cgroup_procs_write_permission).
+		attr.Sys.Unshareflags = unix.CLONE_NEWCGROUP
 		// A mount namespace can be entered only by a thread that shares its root
 		// directory with no other (setns(2)).
 		if err := unix.Unshare(unix.CLONE_FS); err != nil {
 			return "", err
 		}
-		const all = unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP
+		const all = unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS
 		err := target.control(func(pidfd int) error { return unix.Setns(pidfd, all) })
 		if err != nil {
 			return "", fmt.Errorf("enter the bottle: %w", err)
