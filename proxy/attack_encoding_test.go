@@ -215,6 +215,7 @@ func TestEncodedStream(t *testing.T) {
 func TestAttackUnreadableResponse(t *testing.T) {
 	w, m := newStore(t)
 	bomb := func(coding string) []byte { return encoded(coding, strings.Repeat("\x00", 16<<20)) }
+	nothing := encoded("gzip, gzip", strings.Repeat(string(encoded("gzip", "")), 1<<18))
 	gz := encoded("gzip", token+strings.Repeat("x", 1000))
 	for _, row := range []struct {
 		name   string
@@ -231,6 +232,7 @@ func TestAttackUnreadableResponse(t *testing.T) {
 		{"goes on after its end", 200, map[string]string{"Content-Encoding": "deflate"}, append(encoded("deflate", "x"), token...), ""},
 		{"brotli bomb", 200, map[string]string{"Content-Encoding": "br"}, bomb("br"), ""},
 		{"nested gzip bomb", 200, map[string]string{"Content-Encoding": "gzip, gzip"}, bomb("gzip, gzip"), ""},
+		{"bomb that says nothing", 200, map[string]string{"Content-Encoding": "gzip, gzip, gzip"}, nothing, ""},
 		{"zstd bomb", 200, map[string]string{"Content-Encoding": "zstd"}, bomb("zstd"), ""},
 		{"slice nobody asked for", 206, map[string]string{"Content-Range": "bytes 0-9/36"}, []byte(token[:10]), "response-slice"},
 		{"gRPC messages in gzip", 200, map[string]string{"Grpc-Encoding": "gzip"}, gz, "response-encoding"},

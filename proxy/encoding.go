@@ -58,26 +58,18 @@ func codings(lines []string) ([]decode.Format, error) {
 // upstream flushed as soon as that has arrived.
 type plain struct {
 	io.Reader
-	layers  []*layer
-	in, out int64 // bytes
+	layers []*layer
+	in     int64 // bytes read of the source
 }
 
 func undo(src io.Reader, list []decode.Format) *plain {
 	p := &plain{}
 	p.Reader = &counted{src, &p.in}
 	for i := len(list) - 1; i >= 0; i-- { // the last was applied last: it is the first to go
-		l := &layer{src: bufio.NewReader(p.Reader), format: list[i]}
+		l := &layer{of: p, src: bufio.NewReader(p.Reader), format: list[i]}
 		p.layers, p.Reader = append(p.layers, l), l
 	}
 	return p
-}
-
-func (p *plain) Read(b []byte) (int, error) {
-	n, err := p.Reader.Read(b)
-	if p.out += int64(n); p.out > freeOutput && p.out > maxRatio*p.in {
-		return 0, &codingError{p.layers[0].format, errBomb}
-	}
-	return n, err
 }
 
 // close frees the decoders. The source stays open.
@@ -90,10 +82,14 @@ func (p *plain) close() {
 }
 
 // layer undoes one coding. It begins with the first Read, which waits for the upstream.
+// What it makes is held against the bytes of the source, also where the layers above it
+// make nothing of that: a stream of empty streams costs as much.
 type layer struct {
+	of     *plain
 	src    *bufio.Reader
 	format decode.Format
 	in     io.ReadCloser // nil: not begun
+	made   int64         // bytes
 	err    error
 }
 
@@ -107,7 +103,11 @@ func (l *layer) Read(b []byte) (int, error) {
 	}
 	if l.err == nil {
 		n, l.err = l.in.Read(b)
-		if l.err == io.EOF {
+		l.made += int64(n)
+		switch {
+		case l.made > freeOutput && l.made > maxRatio*l.of.in:
+			n, l.err = 0, errBomb
+		case l.err == io.EOF:
 			l.err = l.end()
 		}
 	}
