@@ -24,7 +24,7 @@ func newEvents() *events { return &events{queue: make(chan audit.Event, queueLen
 func (e *events) Record(event audit.Event) {
 	e.unread.Add(1)
 	select {
-	case e.queue <- event:
+	case e.queue <- event.Own():
 	default:
 		e.unread.Add(-1)
 		e.dropped.Add(1)
