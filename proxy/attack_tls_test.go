@@ -169,7 +169,10 @@ func TestAttackUpstreamCertificate(t *testing.T) {
 				w.server.Swap(w.table(injecting, 2)) // no pooled connection
 				s := evil()
 				reply := ask(t, w.tls("api.example.com", 443), "api.example.com", "/")
-				if strings.Contains(s.text(), "GET") || strings.Contains(s.text(), token) {
+				// What is not encrypted begins otherwise than a ClientHello, whose random bytes spell
+				// everything sooner or later.
+				if got := s.text(); got != "" && !strings.HasPrefix(got, "\x16\x03") || strings.Contains(got, token) {
+					t.Logf("%q", got)
 					return nil
 				}
 				if !strings.HasPrefix(reply, "HTTP/1.1 50") {

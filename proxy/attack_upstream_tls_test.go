@@ -108,7 +108,7 @@ func TestAttackUpstreamCertificates(t *testing.T) {
 		s := w.sink(443, lastReply, "api.example.com")
 		s.tls.Certificates = []tls.Certificate{c}
 		reply := raw(t, w.tls("api.example.com", 443, "http/1.1"), head+"Connection: close\r\n\r\n")
-		if strings.Contains(s.text(), "GET") {
+		if strings.Contains(s.text(), "GET /") {
 			if !strings.Contains(s.text(), token) {
 				t.Errorf("without its credential: %q", s.text())
 			}

