@@ -1,23 +1,26 @@
 package policy
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"bottled/ca"
+	"bottled/golden"
 )
 
-// TestTheDocumentedPolicy reads the example of the manual, with people that every
-// host has in the place of those in it.
-func TestTheDocumentedPolicy(t *testing.T) {
+// documented returns the example of the manual, with people that every host has in
+// the place of those in it, and what reads the file that it names.
+func documented(t *testing.T) (example []byte, read func(path string) ([]byte, error)) {
+	t.Helper()
 	text, err := os.ReadFile("../docs/policy.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, rest, ok := strings.Cut(string(text), "```yaml\n")
-	example, _, ended := strings.Cut(rest, "```")
+	found, _, ended := strings.Cut(rest, "```")
 	if !ok || !ended {
 		t.Fatal("there is no example")
 	}
@@ -26,12 +29,17 @@ func TestTheDocumentedPolicy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := parsePolicy("policy.yaml", []byte(people.Replace(example)), func(path string) ([]byte, error) {
+	return []byte(people.Replace(found)), func(path string) ([]byte, error) {
 		if path != "/etc/bottled/proxy-ca.pem" {
-			t.Errorf("%s is read", path)
+			return nil, fmt.Errorf("%s is read", path)
 		}
 		return authority.CertPEM(), nil
-	})
+	}
+}
+
+func TestTheDocumentedPolicy(t *testing.T) {
+	example, read := documented(t)
+	p, err := parsePolicy("policy.yaml", example, read)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,8 +47,16 @@ func TestTheDocumentedPolicy(t *testing.T) {
 		t.Errorf("%d hosts, %d classes, %d tokens", len(p.never), len(p.classes), len(p.tokens))
 	}
 	for _, key := range []string{"launch", "hosts", "may", "approve", "limits", "tokens", "allow_private", "addresses", "dlp", "tcp", "tls_passthrough", "upstream_ca", "upstream_proxy", "user_namespaces", "bottle", "url", "ca", "auth"} {
-		if !strings.Contains(example, "\n"+key+":") && !strings.Contains(example, "\n  "+key+":") {
+		if text := string(example); !strings.Contains(text, "\n"+key+":") && !strings.Contains(text, "\n  "+key+":") {
 			t.Errorf("the example does not show %s", key)
 		}
 	}
+}
+
+func TestPolicyOfOtherKinds(t *testing.T) {
+	example, read := documented(t)
+	golden.Kinds(t, example, func(input []byte) error {
+		_, err := parsePolicy("policy.yaml", input, read)
+		return err
+	})
 }

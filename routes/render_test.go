@@ -355,6 +355,7 @@ func FuzzParseManifest(f *testing.F) {
 	f.Add([]byte(`{"version": 1, "egress": {"allowlist": ["a.example.com"]}}`))
 	f.Add([]byte("version: 1\nupstream_ca: |\n  -----BEGIN CERTIFICATE-----\n"))
 	f.Add([]byte("version: 1\nbottle: {env: {A: &x b, C: *x}}\n"))
+	f.Add([]byte("version: 1\nbottle: {env: {A: null}}\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, err := ParseManifest("m", data)
 		if err != nil {

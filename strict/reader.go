@@ -38,9 +38,10 @@ func (r *Reader) Err() error {
 }
 
 // Object returns the values of a map by key. Only the known keys may be there,
-// each once, with a value; no known keys at all means any. A key that is there and
-// was complained about is in the result with a nil value, so that nobody complains
-// that it is missing.
+// each once, with a value; no known keys at all means any. A known key that is there
+// and was complained about is in the result with a nil value, so that nobody
+// complains that it is missing. Of keys of any name, whoever asked goes through those
+// that there are, so none of those values is nil.
 func (r *Reader) Object(n *Node, key string, known ...string) map[string]*Node {
 	values := make(map[string]*Node)
 	if n == nil || !r.Is(n, key, Map) {
@@ -64,7 +65,9 @@ func (r *Reader) Object(n *Node, key string, known ...string) map[string]*Node {
 				values[meant] = nil
 			}
 		case value.Kind == Null:
-			values[name.Text] = nil
+			if known != nil {
+				values[name.Text] = nil
+			}
 			r.Fail(name, Join(key, name.Text), "there is no value: write one, or remove the key")
 		default:
 			values[name.Text] = value
