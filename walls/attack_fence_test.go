@@ -110,7 +110,7 @@ func TestAttackFence(t *testing.T) {
 	for _, v := range ventures {
 		attack.Stopped(t, v.id, v.name+", from an enforcer that was taken over",
 			func(t *testing.T) error {
-				return try(actor{ns: w.ns, root: v.root}, v.probe, netip.MustParseAddrPort(v.control), 2*time.Second)
+				return try(actor{ns: w.ns, root: v.root}, v.probe, netip.MustParseAddrPort(v.control), arrives)
 			},
 			func(t *testing.T) error {
 				return try(actor{ns: w.ns, cg: group, root: v.root}, v.probe, netip.MustParseAddrPort(v.attack), 20*time.Millisecond)
@@ -125,7 +125,7 @@ func TestAttackFence(t *testing.T) {
 		{"tcp", "198.41.20.1:443"}, {"tcp", "[2606:2800::20:1]:80"}, {"tcp", "10.1.2.3:443"}, {"tcp", "[fd12::3]:443"}, {"tcp", "[64:ff9b::c629:1401]:443"},
 		{"tcp-mapped", "198.41.20.2:443"}, {"udp-connected", "10.9.9.53:53"}, {"tcp", "10.9.9.53:53"}, {"udp-connected", "[fd99::53]:53"},
 	} {
-		if err := try(actor{ns: w.ns, cg: group}, v.probe, netip.MustParseAddrPort(v.target), 2*time.Second); err != nil {
+		if err := try(actor{ns: w.ns, cg: group}, v.probe, netip.MustParseAddrPort(v.target), arrives); err != nil {
 			t.Errorf("%s to %s: %v", v.probe, v.target, err)
 		}
 	}
@@ -161,7 +161,7 @@ func TestAttackEachHookOfTheFence(t *testing.T) {
 				return errors.Join(said, errors.New("nothing reached the wire"))
 			}
 			attack.Stopped(t, a.id, a.probe+" to "+a.format+", "+string(hook)+" of the fence alone",
-				func(t *testing.T) error { return try(actor{ns: w.ns}, "1", 2*time.Second) },
+				func(t *testing.T) error { return try(actor{ns: w.ns}, "1", arrives) },
 				func(t *testing.T) error { return try(actor{ns: w.ns, cg: group}, "2", 20*time.Millisecond) })
 		}
 	}

@@ -56,7 +56,7 @@ func TestAttackEachHookAlone(t *testing.T) {
 				return errors.Join(said, errors.New("nothing reached the wire"))
 			}
 			attack.Stopped(t, a.id, a.probe+" over IPv"+a.family+", "+string(hook.hook)+" alone",
-				func(t *testing.T) error { return try(actor{ns: w.ns}, target(n), 2*time.Second) },
+				func(t *testing.T) error { return try(actor{ns: w.ns}, target(n), arrives) },
 				func(t *testing.T) error { return try(actor{ns: w.ns, cg: group}, target(n+1), 20*time.Millisecond) },
 			)
 		}

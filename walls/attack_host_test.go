@@ -38,7 +38,7 @@ func TestAttackLegacyClass(t *testing.T) {
 		return errors.Join(said, silent(!w.saw(to, patience)))
 	}
 	attack.Stopped(t, "K63", "a process with a class of net_cls",
-		func(*testing.T) error { return try(actor{ns: w.ns}, sinkAddr4(1), 2*time.Second) },
+		func(*testing.T) error { return try(actor{ns: w.ns}, sinkAddr4(1), arrives) },
 		func(*testing.T) error {
 			said := try(actor{ns: w.ns, cg: group}, sinkAddr4(2), 20*time.Millisecond)
 			if w.saw(sinkAddr4(2), 0) {

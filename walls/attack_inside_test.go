@@ -75,7 +75,7 @@ func TestAttackNeighbours(t *testing.T) {
 		attack.Stopped(t, row.id, row.name,
 			func(t *testing.T) error {
 				err := actor{ns: row.where}.run(t, "tcp", s.addr)
-				return errors.Join(err, silent(!s.called(2*time.Second)))
+				return errors.Join(err, silent(!s.called(arrives)))
 			},
 			func(t *testing.T) error {
 				said := actor{ns: bottle}.run(t, "tcp", s.addr)
@@ -192,7 +192,7 @@ func TestAttackEveryPort(t *testing.T) {
 		attack.Stopped(t, "T01", "sweep of the ports over "+family.name,
 			func(t *testing.T) error {
 				err := actor{ns: w.ns}.run(t, "tcp", netip.AddrPortFrom(family.control, 26).String())
-				return errors.Join(err, silent(!w.saw(family.control, 2*time.Second)))
+				return errors.Join(err, silent(!w.saw(family.control, arrives)))
 			},
 			func(t *testing.T) error {
 				if err := (actor{ns: bottle}).run(t, "sweep", netip.AddrPortFrom(family.to, 1).String()); err != nil {

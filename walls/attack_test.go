@@ -86,7 +86,7 @@ func escape(t *testing.T, walls string, w *wire, inside actor) {
 			return errors.New("the program saw no error, nothing reached the wire")
 		}
 		attack.Stopped(t, e.id, e.name+", "+walls,
-			func(t *testing.T) error { return try(actor{ns: w.ns}, target(n), 2*time.Second) },
+			func(t *testing.T) error { return try(actor{ns: w.ns}, target(n), arrives) },
 			func(t *testing.T) error { return try(inside, target(n+1), 20*time.Millisecond) },
 		)
 	}
@@ -147,7 +147,7 @@ func TestAttackNoWire(t *testing.T) {
 			if err := (actor{ns: w.ns, root: true}).run(t, "packet", netip.AddrPortFrom(to, 0).String()); err != nil {
 				return err
 			}
-			return silent(!w.saw(to, 2*time.Second))
+			return silent(!w.saw(to, arrives))
 		},
 		func(t *testing.T) error {
 			to := sinkAddr4(251)
@@ -179,7 +179,7 @@ func TestAttackNestedGroup(t *testing.T) {
 		func(t *testing.T) error {
 			return errors.Join(
 				actor{ns: w.ns}.run(t, "tcp", netip.AddrPortFrom(sinkAddr4(1), 80).String()),
-				silent(!w.saw(sinkAddr4(1), 2*time.Second)))
+				silent(!w.saw(sinkAddr4(1), arrives)))
 		},
 		func(t *testing.T) error {
 			said := actor{ns: w.ns, cg: nested}.run(t, "tcp", netip.AddrPortFrom(sinkAddr4(2), 80).String())

@@ -143,6 +143,10 @@ func connectTo(sink *netns.Namespace) error {
 	return nil
 }
 
+// arrives is how long a frame that must come is waited for: as long as a busy machine
+// needs, for it ends with the frame.
+const arrives = 10 * time.Second
+
 // saw says whether a frame to the address, or one that carries it, came out of the wire.
 // It waits for one no longer than patience.
 func (w *wire) saw(to netip.Addr, patience time.Duration) bool { return w.sawSince(0, to, patience) }
