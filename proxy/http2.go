@@ -26,7 +26,7 @@ func (s *Server) configureHTTP2() error {
 		if based, ok := h.(interface{ BaseContext() context.Context }); ok {
 			ctx = based.BaseContext()
 		}
-		conn := &hurried{Conn: c}
+		conn := &hurried{Conn: c, out: newGather(c)}
 		//lint:ignore SA1019 as above
 		server.ServeConn(conn, &http2.ServeConnOpts{Context: context.WithValue(ctx, hurriedKey{}, conn), Handler: hs.Handler, BaseConfig: hs})
 	}
@@ -41,6 +41,7 @@ func (s *Server) configureHTTP2() error {
 // counts is the end of the request, whoever brought it about.
 type hurried struct {
 	*tls.Conn
+	out   *gather
 	ended atomic.Bool // by the client: what was under way was not given up one by one
 	over  atomic.Bool
 }
@@ -58,6 +59,10 @@ func (c *hurried) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+func (c *hurried) Write(p []byte) (int, error) { return c.out.Write(p) }
+
+func (c *hurried) Close() error { return c.out.Close() }
 
 // gaveUp counts a request of HTTP/2 whose stream is no more, and ends the connection
 // when the bottle has no more to give up.

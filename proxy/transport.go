@@ -88,7 +88,7 @@ func (s *Server) newPool() *pool {
 	})
 	return &pool{plain, &http.Transport{
 		Proxy:                  nil,
-		DialContext:            s.dial,
+		DialContext:            s.dialGathered,
 		TLSClientConfig:        verify.Clone(),
 		ForceAttemptHTTP2:      true,
 		TLSHandshakeTimeout:    l.UpstreamHandshake,
@@ -102,6 +102,14 @@ func (s *Server) newPool() *pool {
 		WriteBufferSize:        16 << 10,
 		ReadBufferSize:         32 << 10,
 	}}
+}
+
+func (s *Server) dialGathered(ctx context.Context, network, addr string) (net.Conn, error) {
+	c, err := s.dial(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return newGather(c), nil
 }
 
 // dial is the only way out. It refuses whatever does not come with an allowed request
