@@ -54,6 +54,9 @@ func refusalOf(err error, ref string) refusal {
 			// One text for what is not there and what is somebody else's.
 			return refusal{k.status, k.code, fmt.Sprintf("no bottle or command %q; `bottled ls` shows what there is", ref)}
 		}
+		if k.status == http.StatusUnprocessableEntity { // the name of the kind says what is wrong
+			return refusal{k.status, k.code, err.Error()}
+		}
 		return refusal{k.status, k.code, plain(err)}
 	}
 	return refusal{http.StatusInternalServerError, "internal", err.Error()}

@@ -44,8 +44,8 @@ func TestAClosedWayToTheDirectory(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), `"`+way+`" is closed`) || !strings.Contains(err.Error(), "chmod o+x") {
 			t.Errorf("%s: %v", name, err)
 		}
-		if user == nil && !errors.Is(err, ErrInvalid) {
-			t.Errorf("found out too late: %v", err)
+		if !errors.Is(err, ErrInvalid) {
+			t.Errorf("%s: not said to be the caller's matter: %v", name, err)
 		}
 		nothingLeft(t, m)
 	}

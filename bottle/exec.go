@@ -48,7 +48,7 @@ func (m *Manager) Exec(ctx context.Context, c Caller, ref string, o ExecOptions)
 		UserNamespaces: b.record.UserNamespaces,
 	}, group.FD(), o.Stdio.Streams, o.Stdio.Console)
 	if err != nil {
-		return "", 0, fmt.Errorf("bottle %q: %w", b.record.Name, launchError(err))
+		return "", 0, launchError(err)
 	}
 	e := &execution{id: newID(), process: oversee(p, false)}
 	if err := b.addExecution(e); err != nil {

@@ -22,8 +22,8 @@ func (s *start) launchSpec(layer trust.Layer) launch.Spec {
 	// A variable that the manifest sets is left as the manifest has it.
 	r.Env = merge(layer.Env, r.Env)
 	return launch.Spec{
-		ID: r.ID, Hostname: hostname(r.Name),
-		UID: r.User.UID, GID: r.User.GID, User: s.plan.user, Home: r.Home,
+		Hostname: hostname(r.Name),
+		UID:      r.User.UID, GID: r.User.GID, User: s.plan.user, Home: r.Home,
 		Dir: r.Dir, MapDir: s.plan.mapped,
 		Argv: r.Command, Env: r.Env,
 		Writable: s.plan.settings.Writable, Hidden: s.plan.settings.Hidden,

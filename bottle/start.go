@@ -58,7 +58,7 @@ func (m *Manager) Create(ctx context.Context, c Caller, o CreateOptions) (Info, 
 		if cause := context.Cause(ctx); errors.Is(cause, ErrUnavailable) && !errors.Is(err, cause) {
 			err = fmt.Errorf("%w (%w)", cause, err)
 		}
-		return Info{}, fmt.Errorf("bottle %q: %w", b.record.Name, err)
+		return Info{}, err
 	}
 	b.setTerms(plan.table, s.tokens, nil)
 	if s.record.Attached {

@@ -20,8 +20,9 @@
 //
 // [Prepare] returns when all is ready for the command, and [Prepared.Run] when it has
 // been executed, or an error that names the step at which it ended ("cannot set up
-// /proc: …"); after an error nothing of the bottle is running. A command that could not be executed is a [*CommandError],
-// which knows the shell's exit status for it, 127 or 126.
+// /proc: …"); after an error nothing of the bottle is running. A command that could not
+// be executed is a [*CommandError], which knows the shell's exit status for it, 127 or
+// 126, and a path that cannot be had is a [filesystem.ErrPath].
 //
 // # The environment and secrets
 //

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"bottled/launch/filesystem"
 )
 
 // A CommandError says that the bottle was there, but the command could not be
@@ -34,6 +36,7 @@ func (e *CommandError) ExitStatus() int {
 type stepError struct {
 	message string
 	errno   unix.Errno
+	path    bool // it is a filesystem.ErrPath
 }
 
 func (e *stepError) Error() string { return e.message }
@@ -44,6 +47,9 @@ func (e *stepError) Unwrap() error {
 	}
 	return e.errno
 }
+
+// Is makes a path that was refused on the child side the error that it was there.
+func (e *stepError) Is(target error) bool { return e.path && target == filesystem.ErrPath }
 
 // past is a deadline that ends a pending read or write.
 var past = time.Unix(1, 0)

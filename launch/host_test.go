@@ -76,7 +76,7 @@ func (h *host) write(t *testing.T, path, text string) {
 
 func (h *host) spec(argv ...string) Spec {
 	return Spec{
-		ID: "test", UID: h.uid, GID: h.uid, Home: h.home, Dir: h.dir, Argv: argv, Hostname: "bottle-test",
+		UID: h.uid, GID: h.uid, Home: h.home, Dir: h.dir, Argv: argv, Hostname: "bottle-test",
 		Env: []string{"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME=" + h.home, "USER=bottle"},
 	}
 }

@@ -19,10 +19,7 @@ const (
 // Prepared is a bottle in which all is ready and nothing runs but its first process. It
 // ends by itself when the process that prepared it does. One of Run and Discard must
 // be called, once.
-type Prepared struct {
-	id      string
-	process *Process
-}
+type Prepared struct{ process *Process }
 
 // PID is the number of the first process on the host.
 func (p *Prepared) PID() int { return p.process.PID() }
@@ -35,7 +32,7 @@ func (p *Prepared) Run(ctx context.Context) (*Process, error) {
 		err = errNoReport
 	}
 	if err != nil {
-		return nil, fmt.Errorf("bottle %s: %w", p.id, p.process.abandon(err))
+		return nil, p.process.abandon(err)
 	}
 	return p.process, nil
 }
@@ -87,7 +84,7 @@ func (p *Process) ask(ctx context.Context, what any) (inside.Report, error) {
 	case err != nil:
 		return r, fmt.Errorf("%w: %w", errNoReport, err)
 	case r.Step != "":
-		return r, &stepError{r.Step, r.Errno}
+		return r, &stepError{r.Step, r.Errno, r.Path}
 	case r.Command != "":
 		return r, &CommandError{Message: r.Command, Errno: r.Errno}
 	}

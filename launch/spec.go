@@ -17,7 +17,6 @@ import (
 
 // Spec is a bottle and the command in it. The zero value is refused.
 type Spec struct {
-	ID       string   // for messages
 	Hostname string   // letters, digits, '-', '.', at most 64; "bottle" when empty
 	UID, GID uint32   // of the host; never 0
 	Groups   []uint32 // supplementary; never 0

@@ -44,17 +44,17 @@ func Start(ctx context.Context, spec Spec, netnsFD, cgroupFD int, stdio [3]*os.F
 func Prepare(ctx context.Context, spec Spec, netnsFD, cgroupFD int, stdio [3]*os.File, console *os.File) (*Prepared, error) {
 	plan, err := spec.plan()
 	if err != nil {
-		return nil, fmt.Errorf("bottle %s: %w", spec.ID, err)
+		return nil, err
 	}
 	var userns, files *os.File
 	if plan.Tree.Files, files, err = filesystem.Pack(spec.Files); err != nil {
-		return nil, fmt.Errorf("bottle %s: %w", spec.ID, err)
+		return nil, err
 	}
 	defer files.Close()
 	if spec.MapDir {
 		fd, err := filesystem.OwnerMapping(spec.Dir, plan.User)
 		if err != nil {
-			return nil, fmt.Errorf("bottle %s: %w", spec.ID, err)
+			return nil, err
 		}
 		userns = os.NewFile(uintptr(fd), "userns")
 		defer userns.Close()
@@ -70,9 +70,9 @@ func Prepare(ctx context.Context, spec Spec, netnsFD, cgroupFD int, stdio [3]*os
 		return "/proc/self/exe", nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("bottle %s: %w", spec.ID, err)
+		return nil, err
 	}
-	return &Prepared{spec.ID, p}, nil
+	return &Prepared{p}, nil
 }
 
 // extras are the child side's descriptors after the command's and the two sockets; nil

@@ -51,51 +51,69 @@ func (b *builder) openBinds() error {
 		return err
 	}
 	b.hidden = b.findHidden()
-	paths := b.Writable
 	if b.Dir != "" && filepath.Clean(b.Dir) != filepath.Clean(b.Home) {
-		paths = append([]string{b.Dir}, paths...)
+		if err := b.openBind(workingDirectory, b.Dir); err != nil {
+			return err
+		}
 	}
-	for _, p := range paths {
-		if err := checkAbsolute("the path", p); err != nil {
+	for _, p := range b.Writable {
+		if err := b.openBind("bottle.writable", p); err != nil {
 			return err
-		}
-		d := bind{mapped: b.MapDir && p == b.Dir}
-		var err error
-		if d.mapped {
-			d.fd, err = openLocation(p)
-		} else {
-			err = identity.As(b.User, func() (err error) {
-				d.fd, err = openLocation(p)
-				return err
-			})
-		}
-		if p == b.Dir && errors.Is(err, unix.EACCES) {
-			if closed := CheckEntry(p, b.User, d.mapped); closed != nil {
-				return closed
-			}
-		}
-		if err != nil {
-			return fmt.Errorf("%s, as user %d: %w", p, b.User.UID, err)
-		}
-		if d.path, err = nameOf(d.fd); err != nil {
-			unix.Close(d.fd)
-			return fmt.Errorf("%s: %w", p, err)
-		}
-		if slices.ContainsFunc(b.binds, func(o bind) bool { return o.path == d.path }) {
-			unix.Close(d.fd)
-			continue
-		}
-		b.binds = append(b.binds, d)
-		if err := b.checkBind(d.path); err != nil {
-			return err
-		}
-		if p == b.Dir {
-			if err := CheckEntry(p, b.User, d.mapped); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
+}
+
+// openBind opens one path, as the user but for what MapDir maps. what says in an error
+// where it comes from; of the working directory more is asked.
+func (b *builder) openBind(what, path string) (err error) {
+	defer func() {
+		if err != nil {
+			err = &PathError{what, path, err}
+		}
+	}()
+	if err := checkAbsolute("the path", path); err != nil {
+		return err
+	}
+	d := bind{mapped: b.MapDir && path == b.Dir}
+	if d.mapped {
+		d.fd, err = openLocation(path)
+	} else {
+		err = identity.As(b.User, func() (err error) {
+			d.fd, err = openLocation(path)
+			return err
+		})
+	}
+	if what == workingDirectory && errors.Is(err, unix.EACCES) {
+		if closed := passable(path, b.User, d.mapped); closed != nil {
+			return closed
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("as user %d: %w", b.User.UID, err)
+	}
+	if d.path, err = nameOf(d.fd); err != nil {
+		unix.Close(d.fd)
+		return err
+	}
+	if slices.ContainsFunc(b.binds, func(o bind) bool { return o.path == d.path }) {
+		return unix.Close(d.fd)
+	}
+	b.binds = append(b.binds, d)
+	if err := b.checkBind(d.path); err != nil {
+		return err
+	}
+	if what != workingDirectory {
+		return nil
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(d.fd, &st); err != nil {
+		return err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		return unix.ENOTDIR
+	}
+	return passable(path, b.User, d.mapped)
 }
 
 func openLocation(path string) (int, error) {
@@ -124,7 +142,7 @@ func nameOf(fd int) (string, error) {
 // checkBind refuses what a bottle must not write to, by the real path.
 func (b *builder) checkBind(path string) error {
 	refuse := func(why string) error {
-		return fmt.Errorf("%s can not be written to from a bottle: %s; start it in a project directory of its own", path, why)
+		return fmt.Errorf("%q can not be written to from a bottle: %s; choose a directory of its own, such as a project's", path, why)
 	}
 	if slices.Contains(systemDirs, path) || slices.ContainsFunc(systemTrees, func(t string) bool { return within(path, t) }) {
 		return refuse("it belongs to the system")

@@ -24,7 +24,7 @@ func OwnerMapping(dir string, id identity.Identity) (int, error) {
 	}
 	var st unix.Stat_t
 	if err := unix.Stat(dir, &st); err != nil {
-		return -1, fmt.Errorf("%s: %w", dir, err)
+		return -1, DirError(dir, err)
 	}
 	fd := -1
 	err := thread.Run(func() (err error) {

@@ -53,7 +53,7 @@ type builder struct {
 func (t Tree) Steps(userns, contents int) []step.Step {
 	b := &builder{Tree: t, userns: userns, packed: contents, scratch: -1, root: -1}
 	return []step.Step{
-		step.New("open the working directory", b.openBinds),
+		step.New("open what the bottle may write to", b.openBinds),
 		step.New("separate the mounts from the host", func() error {
 			return unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
 		}),
@@ -64,7 +64,7 @@ func (t Tree) Steps(userns, contents int) []step.Step {
 		step.New("set up /dev", b.setUpDev),
 		step.New("set up /proc", b.setUpProc),
 		step.New("set up /sys", b.setUpSys),
-		step.New("mount the working directory", b.mountBinds),
+		step.New("mount what the bottle may write to", b.mountBinds),
 		step.New("leave the host's file system", b.pivot),
 	}
 }

@@ -36,9 +36,10 @@ type Order struct {
 }
 
 // A Report is a line from the first process. Exactly one field is set, but that
-// Errno comes with Step or Command.
+// Errno comes with Step or Command, and Path with Step.
 type Report struct {
 	Step    string     `json:"step,omitempty"`    // what failed before the command was started, as a sentence
+	Path    bool       `json:"path,omitempty"`    // of Step: it is a [filesystem.ErrPath]
 	Command string     `json:"command,omitempty"` // why the command could not be executed
 	Errno   unix.Errno `json:"errno,omitempty"`
 	Ready   bool       `json:"ready,omitempty"` // all is as planned; an Order is waited for
@@ -78,6 +79,11 @@ func (p *process) steps() []step.Step {
 		step.New("limit resources", limit),
 		step.New("load the system call filter", p.filter),
 		step.New("verify the system call filter", identity.VerifyFiltered),
-		step.New("enter the working directory", func() error { return unix.Chdir(p.plan.Dir) }),
+		step.New("enter the working directory", func() error {
+			if err := unix.Chdir(p.plan.Dir); err != nil {
+				return filesystem.DirError(p.plan.Dir, err)
+			}
+			return nil
+		}),
 	)
 }

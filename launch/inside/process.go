@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"bottled/launch/filesystem"
 	"bottled/launch/seccomp"
 	"bottled/launch/step"
 
@@ -103,6 +104,10 @@ func closeInherited() error {
 func (p *process) fail(err error) int {
 	r := Report{Step: err.Error()}
 	errors.As(err, &r.Errno)
+	var path *filesystem.PathError
+	if errors.As(err, &path) { // says all there is to say; the step adds nothing
+		r.Step, r.Path = path.Error(), true
+	}
 	p.report(r)
 	return 1
 }

@@ -38,7 +38,7 @@ func search(argv, env []string, execute func(path string, argv []string) error) 
 			failure = err // found, but not for us; another directory may have a better one
 		}
 	}
-	return fmt.Errorf("%s: %w", name, failure)
+	return fmt.Errorf("%q: %w", name, failure)
 }
 
 // found tells a file that may not be executed from a directory of the PATH that may
