@@ -1,15 +1,14 @@
 package api
 
 import (
-	"encoding/json"
 	"syscall"
 	"time"
 
 	"bottled/bottle"
 )
 
-// maxGrace bounds [StopRequest.GraceSeconds].
-const maxGrace = 300
+// MaxGrace bounds [StopRequest.GraceSeconds], in seconds.
+const MaxGrace = 300
 
 func (s *Server) version(*call) (any, error) { return ThisVersion(), nil }
 
@@ -77,11 +76,10 @@ func (s *Server) inspect(q *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := Inspection{Bottle: wireBottle(d.Info), Manifest: string(d.Manifest), UpstreamProxy: wireChain(d.Chain), Kernel: d.Kernel}
-	if len(d.Allowlist) > 0 {
-		i.Allowlist = json.RawMessage(d.Allowlist)
-	}
-	return i, nil
+	return Inspection{
+		Bottle: wireBottle(d.Info), Manifest: string(d.Manifest), UpstreamProxy: wireChain(d.Chain),
+		Allowlist: d.Allowlist, Kernel: d.Kernel,
+	}, nil
 }
 
 func (s *Server) wait(q *call) (any, error) {
@@ -160,8 +158,8 @@ func (s *Server) stop(q *call) (any, error) {
 	if err := decode(q.body, &r); err != nil {
 		return nil, err
 	}
-	if r.GraceSeconds < 0 || r.GraceSeconds > maxGrace {
-		return nil, invalidf("grace_seconds: 0 to %d", maxGrace)
+	if r.GraceSeconds < 0 || r.GraceSeconds > MaxGrace {
+		return nil, invalidf("grace_seconds: 0 to %d", MaxGrace)
 	}
 	return struct{}{}, s.bottles.Stop(q.ctx, q.caller, q.ref, time.Duration(r.GraceSeconds)*time.Second)
 }

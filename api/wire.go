@@ -1,6 +1,9 @@
 package api
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Version prefixes every path of the API. A change that an old client could
 // misread gets a new one.
@@ -94,7 +97,7 @@ type Inspection struct {
 	Bottle
 	Manifest      string            `json:"manifest"`                 // canonical, without secrets
 	UpstreamProxy *UpstreamProxy    `json:"upstream_proxy,omitempty"` // that every connection goes through
-	Allowlist     any               `json:"allowlist,omitempty"`      // the live table as /allowlist shows it
+	Allowlist     json.RawMessage   `json:"allowlist,omitempty"`      // the live table as /allowlist shows it
 	Kernel        map[string]string `json:"kernel,omitempty"`         // text dumps of the namespace, ruleset, links as read back
 }
 

@@ -157,7 +157,7 @@ func (b *bottle) waiting(ctx context.Context, number uint64) (proposal.Ticket, e
 			return t, nil
 		}
 	}
-	return proposal.Ticket{}, fmt.Errorf("%w: bottle %q has no proposal %d: `bottled proposals` lists them", ErrNotFound, b.record.Name, number)
+	return proposal.Ticket{}, fmt.Errorf("%w: bottle %q has no proposal %d: `bottled proposals` lists them", ErrConflict, b.record.Name, number)
 }
 
 // putInForce makes the table of the manifest and these grants. The caller holds b.update.

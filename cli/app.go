@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 
 	"bottled/api"
@@ -97,11 +98,13 @@ func (a *App) Main(args []string) int {
 	if len(args) == 0 {
 		args = []string{"daemon"}
 	}
-	switch args[0] {
-	case "help", "-h", "-help", "--help":
+	switch first := args[0]; {
+	case slices.Contains([]string{"help", "-h", "-help", "--help"}, first):
 		return a.help(args[1:])
-	case "--version", "-version":
+	case first == "--version" || first == "-version":
 		args = append([]string{"version"}, args[1:]...)
+	case strings.HasPrefix(first, "-"): // bare bottled is the daemon, with its flags too
+		args = append([]string{"daemon"}, args...)
 	}
 	c, ok := find(args[0])
 	if !ok {
@@ -193,13 +196,24 @@ func parse(f *flag.FlagSet, args []string) error {
 	return nil
 }
 
-// parseCommand is parse for what ends in a command, whose flags are its own.
+// parseCommand is parse for what ends in a command, whose flags are its own. A flag that
+// is given and empty is most often a variable of a script that is not set: taken for a
+// flag that is not there, it would mean the default, such as another manifest.
 func parseCommand(f *flag.FlagSet, args []string) error {
 	err := f.Parse(args)
-	if err == nil || errors.Is(err, flag.ErrHelp) {
+	switch {
+	case errors.Is(err, flag.ErrHelp):
 		return err
+	case err != nil:
+		return usageError{err.Error()}
 	}
-	return usageError{err.Error()}
+	f.Visit(func(g *flag.Flag) {
+		optional, ok := g.Value.(interface{ IsBoolFlag() bool })
+		if g.Value.String() == "" && !(ok && optional.IsBoolFlag()) {
+			err = usagef("--%s is empty: give it a value, or leave it out", g.Name)
+		}
+	})
+	return err
 }
 
 // socketFlag adds --socket.

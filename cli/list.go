@@ -71,8 +71,11 @@ func (a *App) printInspection(i api.Inspection) error {
 		{"command", commandLine(i.Command)}, {"directory", printable(i.Dir)},
 		{"created", i.Created.Local().Format(time.DateTime)},
 		{"routes", fmt.Sprintf("%d, generation %d", i.Routes, i.Generation)},
-		{"init", strconv.Itoa(i.PID)}, {"enforcer", strconv.Itoa(i.WorkerPID)},
-		{"cgroup", i.Cgroup}, {"network", fmt.Sprintf("net:[%d]", i.NetNS)},
+	}
+	if i.Exit == nil { // afterwards the numbers are free for others
+		rows = append(rows,
+			[]string{"init", strconv.Itoa(i.PID)}, []string{"enforcer", strconv.Itoa(i.WorkerPID)},
+			[]string{"cgroup", i.Cgroup}, []string{"network", fmt.Sprintf("net:[%d]", i.NetNS)})
 	}
 	if u := i.UpstreamProxy; u != nil {
 		rows = append(rows, []string{"through", throughProxy(*u)})

@@ -14,19 +14,24 @@ import (
 )
 
 // connect returns a client of the daemon; where none listens and this is root, of
-// one that is served by this process until release is called.
+// one that is served by this process until release is called. A resolver is for that
+// one alone: a daemon that listens has its own.
 func (a *App) connect(ctx context.Context, socket, resolver string) (c *client.Client, release func(), err error) {
 	c = client.New(socket)
 	_, err = c.Version(ctx)
 	switch {
-	case err == nil:
+	case err == nil && resolver == "":
 		return c, c.Close, nil
-	case !errors.Is(err, client.ErrNoDaemon) || os.Geteuid() != 0 || a.NewDaemon == nil:
+	case err == nil:
+		err = usagef("--resolver is for a run without a daemon, and one listens at %s: its own resolver is used (`bottled daemon --resolver`)", socket)
+	case errors.Is(err, client.ErrNoDaemon) && os.Geteuid() != 0:
+		err = fmt.Errorf("%w; root needs none for this: `sudo bottled run`", err)
+	case errors.Is(err, client.ErrNoDaemon) && a.NewDaemon != nil:
 		c.Close()
-		return nil, nil, err
+		return a.servePrivately(ctx, resolver)
 	}
 	c.Close()
-	return a.servePrivately(ctx, resolver)
+	return nil, nil, err
 }
 
 // servePrivately starts a daemon of this process's own, on a socket that only root

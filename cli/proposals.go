@@ -2,11 +2,16 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"os"
+	"os/signal"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"bottled/api"
 	"bottled/api/client"
@@ -27,9 +32,14 @@ func (a *App) proposals(args []string) (int, error) {
 	}
 	c := client.New(*socket)
 	defer c.Close()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
+	defer stop()
 	shown := make(map[string]bool)
 	for {
-		list, err := c.Proposals(context.Background())
+		list, err := c.Proposals(ctx)
+		if errors.Is(err, context.Canceled) {
+			return 0, nil
+		}
 		if err != nil {
 			return 0, err
 		}
@@ -46,7 +56,11 @@ func (a *App) proposals(args []string) (int, error) {
 		if !*watch {
 			return 0, nil
 		}
-		time.Sleep(watchInterval)
+		select {
+		case <-ctx.Done():
+			return 0, nil
+		case <-time.After(watchInterval):
+		}
 	}
 }
 

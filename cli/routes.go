@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -153,35 +154,63 @@ func (a *App) routesShow(args []string) (int, error) {
 		return 0, usagef("show takes one manifest, or --bottle BOTTLE")
 	}
 	if *ref != "" {
-		c := client.New(*socket)
-		defer c.Close()
-		i, err := c.Inspect(context.Background(), *ref)
-		if err != nil {
-			return 0, err
-		}
-		return 0, printJSON(a.Stdout, i.Allowlist)
+		return 0, a.showLive(*socket, *ref, *asJSON)
 	}
 	_, e, err := effective(f.Arg(0))
 	if err != nil {
 		return 0, err
 	}
-	if *asJSON {
-		data, err := routes.Render(e.Routes)
-		if err != nil {
-			return 0, err
-		}
-		_, err = fmt.Fprintf(a.Stdout, "%s\n", strings.TrimRight(string(data), "\n"))
+	data, err := routes.Render(e.Routes)
+	if err != nil {
 		return 0, err
 	}
-	rows := [][]string{{"HOST", "PORTS", "METHODS", "PATHS", "AUTH"}}
-	for _, r := range e.Routes {
-		rows = append(rows, describe(r))
+	if *asJSON {
+		_, err = a.Stdout.Write(data)
+		return 0, err
 	}
-	return 0, a.table(rows)
+	return 0, a.routeTable(data)
 }
 
-// describe is one row of a table of routes.
-func describe(r *routes.Route) []string {
+// showLive prints the table that a bottle's enforcer decides by now.
+func (a *App) showLive(socket, ref string, asJSON bool) error {
+	c := client.New(socket)
+	defer c.Close()
+	i, err := c.Inspect(context.Background(), ref)
+	switch {
+	case err != nil:
+		return err
+	case i.Allowlist == nil:
+		return fmt.Errorf("bottle %q is %s and has no live table", i.Name, i.State)
+	case asJSON:
+		return printJSON(a.Stdout, i.Allowlist)
+	}
+	return a.routeTable(i.Allowlist)
+}
+
+// shownRoute is what people are shown of a route, from a rendered table.
+type shownRoute struct {
+	Host     string    `json:"host"`
+	Ports    []uint16  `json:"ports"`
+	Methods  []string  `json:"methods"`
+	Paths    *[]string `json:"path_allowlist"` // nil: every path
+	Protocol string    `json:"protocol"`
+	Slot     string    `json:"token_env"`
+}
+
+// routeTable prints a rendered table as columns.
+func (a *App) routeTable(rendered []byte) error {
+	var table struct{ Routes []shownRoute }
+	if err := json.Unmarshal(rendered, &table); err != nil {
+		return fmt.Errorf("the route table makes no sense to this program: %w", err)
+	}
+	rows := [][]string{{"HOST", "PORTS", "METHODS", "PATHS", "AUTH"}}
+	for _, r := range table.Routes {
+		rows = append(rows, r.row())
+	}
+	return a.table(rows)
+}
+
+func (r shownRoute) row() []string {
 	ports, methods, paths, auth := "default", "any", "any", "-"
 	if len(r.Ports) > 0 {
 		ports = strings.Trim(strings.ReplaceAll(fmt.Sprint(r.Ports), " ", ","), "[]")
@@ -189,19 +218,15 @@ func describe(r *routes.Route) []string {
 	if r.Methods != nil {
 		methods = strings.Join(r.Methods, ",")
 	}
-	if r.Protocol != routes.HTTP {
-		methods, paths = r.Protocol.String(), "-"
-	} else if !r.AnyPath {
-		list := make([]string, len(r.Paths))
-		for i, p := range r.Paths {
-			list[i] = p.String()
-		}
-		paths = strings.Join(list, " ")
+	if r.Protocol != "" { // not HTTP
+		methods, paths = r.Protocol, "-"
+	} else if r.Paths != nil {
+		paths = strings.Join(*r.Paths, " ")
 	}
-	if r.Auth != nil {
-		auth = r.Auth.Slot
+	if r.Slot != "" {
+		auth = r.Slot
 	}
-	return []string{r.Host.String(), ports, methods, paths, auth}
+	return []string{r.Host, ports, methods, paths, auth}
 }
 
 func (a *App) routesUpdate(args []string) (int, error) {

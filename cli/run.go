@@ -15,70 +15,99 @@ import (
 	"bottled/api/client"
 )
 
-func (a *App) run(args []string) (int, error) {
+// runOptions is the command line of run.
+type runOptions struct {
+	manifest, name, dir, user, socket, resolver string
+	detach, terminal, noTerminal                bool
+	learn                                       learnFlag
+	env                                         stringsFlag
+	command                                     []string
+}
+
+func (a *App) runOptions(args []string) (o runOptions, err error) {
 	f := flags("run")
-	manifestFile := f.String("manifest", "", "")
-	name := f.String("name", "", "")
-	dir := f.String("dir", ".", "")
-	detach := f.Bool("detach", false, "")
-	userName := f.String("user", "", "")
-	terminal, noTerminal := f.Bool("t", false, ""), f.Bool("T", false, "")
+	f.StringVar(&o.manifest, "manifest", "", "")
+	f.StringVar(&o.name, "name", "", "")
+	f.StringVar(&o.dir, "dir", ".", "")
+	f.BoolVar(&o.detach, "detach", false, "")
+	f.StringVar(&o.user, "user", "", "")
+	f.BoolVar(&o.terminal, "t", false, "")
+	f.BoolVar(&o.noTerminal, "T", false, "")
+	f.StringVar(&o.resolver, "resolver", "", "")
+	f.Var(&o.learn, "learn", "")
+	f.Var(&o.env, "env", "")
 	socket := a.socketFlag(f)
-	resolver := f.String("resolver", "", "")
-	var learn learnFlag
-	f.Var(&learn, "learn", "")
-	var env stringsFlag
-	f.Var(&env, "env", "")
 	if err := parseCommand(f, args); err != nil {
-		return 0, err
+		return o, err
 	}
-	if f.NArg() == 0 {
-		return 0, usagef("name a command to run")
+	o.socket, o.command = *socket, f.Args()
+	switch {
+	case len(o.command) == 0:
+		return o, usagef("name a command to run")
+	case o.detach && o.terminal:
+		return o, usagef("-t and --detach exclude each other: a terminal needs somebody at it")
+	case o.detach && o.learn.on:
+		return o, usagef("--learn and --detach exclude each other: use `bottled suggest BOTTLE` after the run")
+	case o.detach && o.resolver != "":
+		return o, usagef("--resolver and --detach exclude each other: the daemon has its own resolver")
 	}
-	if *detach && *terminal {
-		return 0, usagef("-t and --detach exclude each other: a terminal needs somebody at it")
-	}
-	if *detach && learn.on {
-		return 0, usagef("--learn and --detach exclude each other: use `bottled suggest BOTTLE` after the run")
-	}
-	runAs, err := requestedUser(*userName, a.getenv)
+	return o, nil
+}
+
+func (a *App) run(args []string) (int, error) {
+	o, err := a.runOptions(args)
 	if err != nil {
 		return 0, err
 	}
-	m, err := readManifest(*manifestFile)
+	r, err := a.createRequest(o)
 	if err != nil {
 		return 0, err
 	}
-	r := api.CreateRequest{Name: *name, Manifest: m.text, ManifestName: m.name, Files: m.files, Command: f.Args(), Attached: !*detach}
-	if r.Dir, err = filepath.Abs(*dir); err != nil {
-		return 0, fmt.Errorf("working directory: %w", err)
+	if o.detach {
+		return 0, a.runDetached(o.socket, r)
 	}
-	if *manifestFile == "" {
+	if r.Terminal, err = a.wantsTerminal(o.terminal, o.noTerminal); err != nil {
+		return 0, err
+	}
+	return a.runAttached(o, r)
+}
+
+// createRequest is what the daemon is asked, but for a terminal. It tells the person what
+// is worth a note on the way.
+func (a *App) createRequest(o runOptions) (r api.CreateRequest, err error) {
+	runAs, err := requestedUser(o.user, a.getenv)
+	if err != nil {
+		return r, err
+	}
+	m, err := readManifest(o.manifest)
+	if err != nil {
+		return r, err
+	}
+	r = api.CreateRequest{Name: o.name, Manifest: m.text, ManifestName: m.name, Files: m.files, Command: o.command, Attached: !o.detach}
+	if r.Dir, err = filepath.Abs(o.dir); err != nil {
+		return r, fmt.Errorf("working directory: %w", err)
+	}
+	if o.manifest == "" {
 		a.hintManifest(r.Dir)
 	}
 	a.noteShared(r.Dir, homeOf(runAs), m.parsed.Bottle)
 	refs, err := m.refs()
 	if err != nil {
-		return 0, err
+		return r, err
 	}
 	if r.Tokens, err = a.tokens(refs); err != nil {
-		return 0, err
+		return r, err
 	}
-	if r.Env, err = a.environment(env, m.parsed.Bottle.Env, refs, runAs); err != nil {
-		return 0, err
+	if r.Env, err = a.environment(o.env, m.parsed.Bottle.Env, refs, runAs); err != nil {
+		return r, err
 	}
 	if runAs != nil {
-		if r.User, err = wireUser(runAs); err != nil {
-			return 0, err
-		}
+		r.User, err = wireUser(runAs)
 	}
-	if *detach {
-		return 0, a.runDetached(*socket, r)
-	}
-	if r.Terminal, err = a.wantsTerminal(*terminal, *noTerminal); err != nil {
-		return 0, err
-	}
+	return r, err
+}
 
+func (a *App) runAttached(o runOptions, r api.CreateRequest) (int, error) {
 	// From here on an interrupt must not leave anything behind: it is for the
 	// bottle, or, before there is one, ends the attempt.
 	relayed := make(chan os.Signal, 16)
@@ -86,14 +115,14 @@ func (a *App) run(args []string) (int, error) {
 	defer signal.Stop(relayed)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	c, release, err := a.connect(ctx, *socket, *resolver)
+	c, release, err := a.connect(ctx, o.socket, o.resolver)
 	if err != nil {
 		return 0, err
 	}
 	defer release()
 	created := func(string) {}
-	if learn.on {
-		l, err := newLesson(learn)
+	if o.learn.on {
+		l, err := newLesson(o.learn)
 		if err != nil {
 			return 0, err
 		}

@@ -25,6 +25,9 @@ func (a *App) stop(args []string) (int, error) {
 	if f.NArg() == 0 {
 		return 0, usagef("name at least one bottle")
 	}
+	if *grace < 0 || *grace > api.MaxGrace {
+		return 0, usagef("--grace %d: give 0 to %d seconds", *grace, api.MaxGrace)
+	}
 	c := client.New(*socket)
 	defer c.Close()
 	// Side by side, or each would wait for the grace of all before it.

@@ -172,6 +172,9 @@ func TestATableIsReplacedWhileTheBottleRuns(t *testing.T) {
 	if reaches("one") || !reaches("two") {
 		t.Error("the second table is not in force")
 	}
+	if r := w.client(t, nil, "routes", "show", "--bottle", "live"); !r.ok("HOST             PORTS") || !strings.Contains(r.stdout, "two.example.com") {
+		t.Errorf("the live table: %v", r)
+	}
 	broken := filepath.Join(workDir(t, map[string]string{"broken.yaml": "version: 1\negres: {}\n"}), "broken.yaml")
 	if r := w.client(t, nil, "routes", "update", "--manifest", broken, "live"); r.code == 0 || reaches("one") || !reaches("two") {
 		t.Errorf("a broken table: %v", r)

@@ -240,6 +240,9 @@ func TestRootNeedsNoDaemon(t *testing.T) {
 	if r.code != 9 || !strings.HasPrefix(r.stdout, "in") || !strings.Contains(r.stdout, greeting) || !strings.Contains(r.stdout, "host-not-allowed") {
 		t.Errorf("%v", r)
 	}
+	if r := w.run(t, b, "true"); r.code != 125 || !strings.Contains(r.stderr, "--resolver is for a run without a daemon") {
+		t.Errorf("a resolver of its own beside a daemon: %v", r)
+	}
 	if list := w.list(t); len(list) != 0 {
 		t.Errorf("the daemon has %+v", list)
 	}

@@ -33,8 +33,7 @@ func (c *Client) dial(ctx context.Context) (*net.UnixConn, error) {
 	case err == nil:
 		return conn.(*net.UnixConn), nil
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ECONNREFUSED):
-		return nil, &dialError{ErrNoDaemon, fmt.Sprintf("no daemon listens at %s; start it with `sudo systemctl start bottled`, "+
-			"or run as root: `sudo bottled run` serves itself", c.socket)}
+		return nil, &dialError{ErrNoDaemon, fmt.Sprintf("no daemon listens at %s; start it with `sudo systemctl start bottled`, or by hand with `sudo bottled`", c.socket)}
 	case errors.Is(err, unix.EACCES):
 		return nil, &dialError{ErrNoAccess, fmt.Sprintf("this user may not connect to %s; "+
 			"ask for membership in group \"bottled\" (`sudo usermod -aG bottled $USER`), then log in again", c.socket)}

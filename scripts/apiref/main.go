@@ -113,7 +113,7 @@ func table(t *doc.Type) string {
 // jsonTypes are what Go's basic types are in JSON.
 var jsonTypes = map[string]string{
 	"string": "string", "bool": "boolean", "int": "number", "int64": "number", "uint64": "number", "uint32": "number",
-	"any": "any", "time.Time": "RFC 3339 time", "time.Duration": "nanoseconds", "netip.AddrPort": "address:port",
+	"json.RawMessage": "object", "time.Time": "RFC 3339 time", "time.Duration": "nanoseconds", "netip.AddrPort": "address:port",
 	"Path": "string", "Verdict": `"allow" or "deny"`, "Kind": "string", "State": "string",
 }
 
