@@ -20,13 +20,12 @@ const head = "version: 1\ndefaults: false\negress_proxy:\n  routes:\n"
 // of this package.
 func (s *Suggestion) Manifest() ([]byte, error) {
 	var b strings.Builder
-	b.WriteString("# What would have allowed what was refused. Read it before you use it: a bottle can\n" +
-		"# ask for any host. Merge it into your manifest; where a host has a route there already,\n" +
-		"# add the paths and methods to that one.\n")
 	if s.Empty() {
-		b.WriteString("version: 1\ndefaults: false\n")
+		b.WriteString("# Nothing was refused that a route could allow.\nversion: 1\ndefaults: false\n")
 	} else {
-		b.WriteString(head)
+		b.WriteString("# What would have allowed what was refused. Read it before you use it: a bottle can\n" +
+			"# ask for any host. Merge it into your manifest; where a host has a route there already,\n" +
+			"# add the paths and methods to that one.\n" + head)
 	}
 	for _, r := range slices.SortedFunc(maps.Values(s.routes), func(x, y *route) int { return cmp.Compare(x.host.String(), y.host.String()) }) {
 		b.WriteString(r.text())
