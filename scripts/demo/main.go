@@ -121,7 +121,8 @@ func (d *demo) play(s scene) error {
 	script := strings.ReplaceAll(s.script, "$PORT", d.upstream.Port())
 	cmd := exec.CommandContext(ctx, d.bottled, "run", "--resolver", d.names.Addr(),
 		"--manifest", filepath.Join(d.dir, "bottled.yaml"), "--dir", d.dir, "--", "bash", "-c", script)
-	cmd.Env = append(os.Environ(), "DEMO_TOKEN="+token)
+	// A daemon that serves this host has another resolver.
+	cmd.Env = append(os.Environ(), "DEMO_TOKEN="+token, "BOTTLED_SOCKET="+filepath.Join(d.dir, "no.sock"))
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	start := time.Now()
