@@ -1,7 +1,9 @@
 package audit
 
 import (
+	"net/netip"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -13,6 +15,8 @@ const (
 
 // clean returns e with every string within its bound, so that a line has a
 // largest size whatever a peer sent, and without user information in the authority.
+// What it returns can be said in JSON: an enforcer in an attacker's hand must not end
+// the reading of a log.
 func (e Event) clean() Event {
 	if i := strings.LastIndexByte(e.Authority, '@'); i >= 0 {
 		e.Authority = e.Authority[i+1:]
@@ -25,7 +29,12 @@ func (e Event) clean() Event {
 	}
 	e.Path.s = cut(e.Path.s, maxText)
 	e.Detail = cut(e.Detail, maxText)
-	e.Time = e.Time.UTC()
+	for _, a := range []*netip.AddrPort{&e.OriginalDst, &e.Dialled} {
+		*a = netip.AddrPortFrom(a.Addr().WithZone(""), a.Port()) // a zone is any text of any length
+	}
+	if e.Time = e.Time.UTC(); e.Time.Year() < 0 || e.Time.Year() > 9999 { // RFC 3339 has four digits
+		e.Time = time.Time{}
+	}
 	return e
 }
 

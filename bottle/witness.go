@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -101,13 +102,11 @@ func (b *bottle) lastWords() {
 	}
 }
 
-// follow records the enforcer's decisions. What they say of the bottle is said
-// again here, because a worker may be in its attacker's hand.
+// follow records the enforcer's decisions.
 func (b *bottle) follow(ctx context.Context) {
-	owner := strconv.FormatUint(uint64(b.record.Owner), 10)
 	for ctx.Err() == nil {
 		err := b.worker.Events(ctx, func(e audit.Event) {
-			e.Bottle, e.Owner = b.record.ID, owner
+			e = b.told(e)
 			if e.Kind == audit.Control {
 				b.news()
 			}
@@ -123,6 +122,30 @@ func (b *bottle) follow(ctx context.Context) {
 		case <-time.After(retryEvents):
 		}
 	}
+}
+
+// reasonForged stands in the place of what an enforcer had no business to report.
+const reasonForged = "enforcer-forged-event"
+
+// told is what the daemon takes of an enforcer's word, which may be its attacker's. Whose
+// the event is the daemon knows, and that it was between the start and now; and what the
+// daemon or the kernel has to say, such as that the bottle ended, nobody else says.
+func (b *bottle) told(e audit.Event) audit.Event {
+	switch e.Kind {
+	case audit.Request, audit.Connection, audit.Query:
+	case audit.Control:
+		if strings.HasPrefix(e.Reason, "proposal-") {
+			break
+		}
+		fallthrough
+	default:
+		e = audit.Event{Time: e.Time, Kind: audit.Control, Reason: reasonForged}
+	}
+	e.Bottle, e.Owner = b.record.ID, strconv.FormatUint(uint64(b.record.Owner), 10)
+	if at := time.Now(); e.Time.Before(b.record.Created) || e.Time.After(at) {
+		e.Time = at
+	}
+	return e
 }
 
 // refused records one refusal by the hooks.
