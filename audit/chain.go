@@ -34,13 +34,6 @@ func (h *Hash) UnmarshalText(b []byte) error {
 // escaped to six, and the numbers.
 const maxLine = 6*(15*maxName+2*maxText) + 1024
 
-// link is a line: an event, its number and the hash of the line before.
-type link struct {
-	Seq  uint64 `json:"seq"`
-	Prev Hash   `json:"prev"`
-	Event
-}
-
 // Head is the last link of a chain: what the next line goes on from. Somebody who keeps
 // a head elsewhere can tell when the end of a log was cut off, which the chain
 // alone cannot show.
@@ -51,11 +44,11 @@ type Head struct {
 
 // append adds the line of e to b and returns it with the new head.
 func (h Head) append(b []byte, e Event) ([]byte, Head, error) {
-	line, err := json.Marshal(link{Seq: h.Seq + 1, Prev: h.Hash, Event: e.clean()})
+	out, err := e.clean().appendLine(b, h.Seq+1, h.Hash)
 	if err != nil {
 		return b, h, err
 	}
-	return append(append(b, line...), '\n'), Head{h.Seq + 1, sha256.Sum256(line)}, nil
+	return append(out, '\n'), Head{h.Seq + 1, sha256.Sum256(out[len(b):])}, nil
 }
 
 // Verify checks a log against the chain: that each line names the hash of the

@@ -38,16 +38,6 @@ func (e Event) clean() Event {
 	return e
 }
 
-// Own returns the event as it will be written, holding nothing but itself. The strings of
-// a request are parts of its head, and an event in a queue would keep all of that.
-func (e Event) Own() Event {
-	e = e.clean()
-	for _, s := range []*string{&e.SNI, &e.Authority, &e.Method, &e.Path.s, &e.Detail} {
-		*s = strings.Clone(*s)
-	}
-	return e
-}
-
 // cut shortens s to at most n bytes, at a rune boundary, and makes it valid UTF-8.
 func cut(s string, n int) string {
 	if len(s) > n {

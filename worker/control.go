@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -108,38 +107,26 @@ func change[T any](w http.ResponseWriter, r *http.Request, apply func(T) error) 
 	w.WriteHeader(http.StatusOK)
 }
 
-// flushEvents is how long an event waits for others to be sent together with it: a
-// busy bottle would wake the daemon for each.
-const flushEvents = 20 * time.Millisecond
-
 // serveEvents streams the audit events, a JSON text a line, until the reader goes.
 // There is one reader, the daemon: two would each get a part.
 func (e *enforcer) serveEvents(w http.ResponseWriter, r *http.Request) {
 	flush := http.NewResponseController(w)
-	out := bufio.NewWriterSize(w, 32<<10)
-	encoder := json.NewEncoder(out)
 	_ = flush.Flush()
-	var unflushed int64
-	var due <-chan time.Time // nil: nothing waits
-	for {
-		select {
-		case <-r.Context().Done():
-			return
-		case event := <-e.events.queue:
-			if encoder.Encode(event) != nil {
-				return
-			}
-			if unflushed++; due == nil {
-				due = time.After(flushEvents)
-			}
-		case <-due:
-			if out.Flush() != nil || flush.Flush() != nil {
-				return
-			}
-			e.events.unread.Add(-unflushed)
-			unflushed, due = 0, nil
-		}
+	e.events.send(flushed{w, flush}, r.Context().Done())
+}
+
+// flushed is a response of which each write leaves at once.
+type flushed struct {
+	io.Writer
+	response *http.ResponseController
+}
+
+func (f flushed) Write(p []byte) (int, error) {
+	n, err := f.Writer.Write(p)
+	if err == nil {
+		err = f.response.Flush()
 	}
+	return n, err
 }
 
 // idleInterval is how often serveIdle looks.
