@@ -143,21 +143,26 @@ func TestWordsOfOthersCannotMoveTheCursor(t *testing.T) {
 	}
 }
 
-// Completion knows every command and every flag that the help texts tell of.
-func TestCompletionIsComplete(t *testing.T) {
+// Completion and the manual know every command and every flag that the help texts tell of.
+func TestCompletionAndManualAreComplete(t *testing.T) {
+	manual, err := os.ReadFile("../docs/bottled.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What stands before a command's name, and before a flag's.
+	texts := map[string]struct{ text, command, flag string }{
+		"bash": {completionBash, "", "--"}, "zsh": {completionZsh, "", "--"}, "fish": {completionFish, "", "-l "},
+		"the manual": {string(manual), "Cm ", "Fl -"},
+	}
 	flag := regexp.MustCompile(`(?m)--([a-z-]+)`)
 	for _, c := range commands() {
-		for shell, script := range map[string]string{"bash": completionBash, "zsh": completionZsh, "fish": completionFish} {
-			if !strings.Contains(script, c.name) {
-				t.Errorf("%s does not know %s", shell, c.name)
+		for name, in := range texts {
+			if !strings.Contains(in.text, in.command+c.name) {
+				t.Errorf("%s does not know %s", name, c.name)
 			}
 			for _, m := range flag.FindAllStringSubmatch(c.usage, -1) {
-				want := "--" + m[1]
-				if shell == "fish" {
-					want = "-l " + m[1]
-				}
-				if !strings.Contains(script, want) {
-					t.Errorf("%s does not know %s --%s", shell, c.name, m[1])
+				if !strings.Contains(in.text, in.flag+m[1]) {
+					t.Errorf("%s does not know %s --%s", name, c.name, m[1])
 				}
 			}
 		}

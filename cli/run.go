@@ -87,10 +87,7 @@ func (a *App) createRequest(o runOptions) (r api.CreateRequest, err error) {
 	if r.Dir, err = filepath.Abs(o.dir); err != nil {
 		return r, fmt.Errorf("working directory: %w", err)
 	}
-	if o.manifest == "" {
-		a.hintManifest(r.Dir)
-	}
-	a.noteShared(r.Dir, homeOf(runAs), m.parsed.Bottle)
+	a.noteShared(r.Dir, homeOf(runAs), o.manifest, m.parsed.Bottle)
 	refs, err := m.refs()
 	if err != nil {
 		return r, err
@@ -169,13 +166,6 @@ func homeOf(u *user.User) string {
 	}
 	home, _ := os.UserHomeDir() // of root, whose bottles have one of their own: nothing is in it
 	return home
-}
-
-// hintManifest tells people who expect a manifest to be found.
-func (a *App) hintManifest(dir string) {
-	if _, err := os.Stat(filepath.Join(dir, "bottled.yaml")); err == nil {
-		fmt.Fprintln(a.Stderr, "bottled: note: bottled.yaml is not used unless --manifest names it, because the bottle can write it")
-	}
 }
 
 // requestedUser is whom the command runs as where root asks: --user, else who

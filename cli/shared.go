@@ -14,42 +14,73 @@ import (
 // (unix(7)).
 const unixSockets = "/proc/net/unix"
 
-// maxShared bounds the sockets that are told about.
+// maxShared bounds the sockets that are told of.
 const maxShared = 5
 
 // noteShared tells what no wall is around: a bottle shares the directories that it can
-// write to with the host, sockets of the host's programs in them included, and what is
-// hidden there is so only as long as the host leaves it alone.
-func (a *App) noteShared(dir, home string, s routes.Settings) {
-	shared := []string{dir}
+// write to with the host. The home, as working directory, is not shared (package launch).
+func (a *App) noteShared(dir, home, manifest string, s routes.Settings) {
+	var shared []string
+	if filepath.Clean(dir) != filepath.Clean(home) {
+		shared = append(shared, dir)
+	}
 	for _, w := range s.Writable {
 		shared = append(shared, expandHome(w, home))
 	}
+	a.noteManifest(dir, manifest, shared)
+	a.noteSockets(shared)
+	for _, h := range s.Hidden {
+		if path := expandHome(h, home); inAny(path, shared) {
+			a.noteHidden(path)
+		}
+	}
+}
+
+func (a *App) note(format string, args ...any) {
+	fmt.Fprintf(a.Stderr, "bottled: note: "+format+"\n", args...)
+}
+
+// noteManifest tells people who expect a manifest to be found, and those who let a bottle
+// write the next one.
+func (a *App) noteManifest(dir, manifest string, shared []string) {
+	if manifest == "" {
+		if _, err := os.Stat(filepath.Join(dir, "bottled.yaml")); err == nil {
+			a.note("bottled.yaml is not used unless --manifest names it, because the bottle can write it")
+		}
+		return
+	}
+	path, err := filepath.Abs(manifest)
+	if err == nil && inAny(path, shared) {
+		a.note("the bottle can write to its manifest %q, which the next run would go by: keep it outside of what a bottle can write to", path)
+	}
+}
+
+// noteSockets tells of sockets of the host's programs, which a bottle can connect to.
+func (a *App) noteSockets(shared []string) {
 	list, err := os.ReadFile(unixSockets)
 	if err != nil {
-		list = nil // nothing to tell; the walls do not depend on it
+		return // nothing to tell; the walls do not depend on it
 	}
 	found := socketsIn(string(list), shared)
 	for i, path := range found {
 		if i == maxShared {
-			fmt.Fprintf(a.Stderr, "bottled: note: and %d more sockets\n", len(found)-i)
-			break
+			a.note("and %d more sockets", len(found)-i)
+			return
 		}
-		fmt.Fprintf(a.Stderr, "bottled: note: a program of this host has the socket %q, which the bottle can connect to: keep sockets out of what it can write to\n", path)
+		a.note("a program of this host has the socket %q, which the bottle can connect to: keep sockets out of what it can write to", path)
 	}
-	for _, h := range s.Hidden {
-		path := expandHome(h, home)
-		if !inAny(path, shared) {
-			continue
-		}
-		info, err := os.Lstat(path)
-		switch {
-		case err == nil && info.IsDir():
-		case os.IsNotExist(err):
-			fmt.Fprintf(a.Stderr, "bottled: note: %q is hidden and not there: should a program of this host make it, the bottle sees it\n", path)
-		default:
-			fmt.Fprintf(a.Stderr, "bottled: note: %q is hidden until a program of this host replaces it, as editors do: what the bottle must not read belongs outside of what it can write to\n", path)
-		}
+}
+
+// noteHidden tells that a path is hidden only as long as the host leaves it alone; a
+// directory, which hardly anything replaces, holds.
+func (a *App) noteHidden(path string) {
+	info, err := os.Lstat(path)
+	switch {
+	case err == nil && info.IsDir():
+	case os.IsNotExist(err):
+		a.note("%q is hidden and not there: should a program of this host make it, the bottle sees it", path)
+	default:
+		a.note("%q is hidden until a program of this host replaces it, as editors do: what the bottle must not read belongs outside of what it can write to", path)
 	}
 }
 

@@ -39,7 +39,7 @@ func main() {
 // demo is the world in which the demonstration takes place.
 type demo struct {
 	bottled  string
-	dir      string // of the manifest, and the bottles' working directory
+	dir      string // of the manifest; the bottles' working directory is in it
 	upstream *upstreamtest.Server
 	names    *upstreamtest.NameServer
 }
@@ -103,7 +103,8 @@ egress_proxy:
 `, strings.ReplaceAll(strings.TrimSpace(string(authority.PEM())), "\n", "\n  "), upstream.Port())
 	fmt.Println("The manifest:")
 	fmt.Println(indent(manifest))
-	return &demo{path, dir, upstream, names}, os.WriteFile(filepath.Join(dir, "bottled.yaml"), []byte(manifest), 0o644)
+	return &demo{path, dir, upstream, names}, errors.Join(
+		os.WriteFile(filepath.Join(dir, "bottled.yaml"), []byte(manifest), 0o644), os.Mkdir(filepath.Join(dir, "work"), 0o755))
 }
 
 // scene is one thing to show.
@@ -120,9 +121,10 @@ func (d *demo) play(s scene) error {
 	defer cancel()
 	script := strings.ReplaceAll(s.script, "$PORT", d.upstream.Port())
 	cmd := exec.CommandContext(ctx, d.bottled, "run", "--resolver", d.names.Addr(),
-		"--manifest", filepath.Join(d.dir, "bottled.yaml"), "--dir", d.dir, "--", "bash", "-c", script)
-	// A daemon that serves this host has another resolver.
-	cmd.Env = append(os.Environ(), "DEMO_TOKEN="+token, "BOTTLED_SOCKET="+filepath.Join(d.dir, "no.sock"))
+		"--manifest", filepath.Join(d.dir, "bottled.yaml"), "--dir", filepath.Join(d.dir, "work"), "--", "bash", "-c", script)
+	// A daemon that serves this host has another resolver; and who called sudo may not
+	// enter our directory.
+	cmd.Env = append(os.Environ(), "DEMO_TOKEN="+token, "BOTTLED_SOCKET="+filepath.Join(d.dir, "no.sock"), "SUDO_UID=0")
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	start := time.Now()
