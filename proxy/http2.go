@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net/http"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -28,9 +29,25 @@ func (s *Server) configureHTTP2() error {
 		}
 		conn := &hurried{Conn: c, out: newGather(c)}
 		//lint:ignore SA1019 as above
-		server.ServeConn(conn, &http2.ServeConnOpts{Context: context.WithValue(ctx, hurriedKey{}, conn), Handler: hs.Handler, BaseConfig: hs})
+		server.ServeConn(conn, &http2.ServeConnOpts{Context: context.WithValue(ctx, hurriedKey{}, conn), Handler: deep(hs.Handler), BaseConfig: hs})
 	}
 	return nil
+}
+
+// deep takes the stack that h will need in one step. The goroutine of a request of HTTP/2
+// is a new one with the least there is, and would double that on the way down time and
+// again, each time with all that is on it moved.
+func deep(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		takeStack()
+		h.ServeHTTP(w, r)
+	})
+}
+
+//go:noinline
+func takeStack() {
+	var room [14 << 10]byte // with what is on it, 16 KiB
+	runtime.KeepAlive(&room)
 }
 
 // hurried is an HTTP/2 connection that ends with ENHANCE_YOUR_CALM when too many of its
