@@ -163,7 +163,7 @@ func inside(t *testing.T, m *Manager, ref string, argv ...string) string {
 // call makes one request to a host from inside and returns its status.
 func call(t *testing.T, m *Manager, ref, host, port string) int {
 	t.Helper()
-	text := inside(t, m, ref, "curl", "-sS", "-m", "10", "-o", "/dev/null", "-w", "%{http_code}", "https://"+host+":"+port+"/")
+	text := inside(t, m, ref, "curl", "-sS", "-m", "60", "-o", "/dev/null", "-w", "%{http_code}", "https://"+host+":"+port+"/")
 	status, err := strconv.Atoi(text)
 	if err != nil {
 		t.Fatalf("curl wrote %q", text)

@@ -103,7 +103,7 @@ func TestUpdatesUnderLoad(t *testing.T) {
 	over := make(chan struct{})
 	var clients sync.WaitGroup
 	for i := range 8 {
-		client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
+		client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{
 			TLSClientConfig: &tls.Config{RootCAs: trust}, ForceAttemptHTTP2: i%4 == 0,
 			DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 				return new(net.Dialer).DialContext(ctx, network, l.Addr().String())
@@ -139,7 +139,7 @@ func TestUpdatesUnderLoad(t *testing.T) {
 		})
 	}
 	generation := uint64(2)
-	for end := time.Now().Add(time.Minute); (generation < 60 || right.Load() < 40) && time.Now().Before(end); generation++ {
+	for end := time.Now().Add(2 * time.Minute); (generation < 60 || right.Load() < 40) && time.Now().Before(end); generation++ {
 		time.Sleep(20 * time.Millisecond)
 		if err := e.update(update(generation)); err != nil {
 			t.Error(err)
