@@ -50,7 +50,7 @@ func TestARouteIsWhatABottleReaches(t *testing.T) {
 		{"a path that only begins so", "https://api.example.com/users", "403 2"},
 		{"a path beside it", "https://api.example.com/repos/acmeville", "403 2"},
 		{"dots", "--path-as-is https://api.example.com/user/../admin", "400 2"},
-		{"encoded dots", "https://api.example.com/user/%2e%2e/admin", "400 2"},
+		{"encoded dots", "--path-as-is https://api.example.com/user/%2e%2e/admin", "400 2"},
 		{"another port", "https://api.example.com:9443/user", "403 2"},
 		{"in the clear", "http://api.example.com/user", "403 1.1"},
 		{"a front", "-H 'Host: other.example.com' https://api.example.com/user", "421 2"},
