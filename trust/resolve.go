@@ -10,17 +10,24 @@ import (
 // (MAXSYMLINKS).
 const maxLinks = 40
 
+// maxParts bounds the parts of a path, with those of the links that it leads through: each
+// costs a look at the disk, and the path may be anybody's.
+const maxParts = 512
+
 // resolve follows every symbolic link in name, the last one too, with fsys as the
 // root directory: absolute links, which an [fs.FS] does not follow, start there, and
 // none leads out of it. What does not exist stays as it is written. It reports
-// false for a name that is not absolute and for a loop.
+// false for a name that is not absolute, for a loop and for one that is too long.
 func resolve(fsys fs.ReadLinkFS, name string) (string, bool) {
 	if !path.IsAbs(name) {
 		return "", false
 	}
 	done := "/"
 	todo := strings.Split(path.Clean(name), "/")
-	for links := 0; len(todo) > 0; {
+	for links, parts := 0, 0; len(todo) > 0; {
+		if parts++; parts > maxParts {
+			return "", false
+		}
 		part := todo[0]
 		todo = todo[1:]
 		switch part {

@@ -47,7 +47,8 @@ type Layer struct {
 // until the file changes, so that a launch costs about a millisecond. It is safe for
 // concurrent use.
 type Host struct {
-	fsys fs.ReadLinkFS
+	fsys     fs.ReadLinkFS
+	searches chan struct{} // those under way for the JDKs of users
 
 	mu      sync.Mutex
 	bundles map[string]*roots // by real path
@@ -56,12 +57,12 @@ type Host struct {
 
 // NewHost returns the host whose root directory fsys is, such as [os.DirFS] of "/".
 func NewHost(fsys fs.ReadLinkFS) *Host {
-	return &Host{fsys: fsys, bundles: make(map[string]*roots)}
+	return &Host{fsys: fsys, searches: make(chan struct{}, maxSearches), bundles: make(map[string]*roots)}
 }
 
 // Layer returns what makes programs trust the authority in caPEM, which is one
 // certificate. lookup is the environment that the bottle's programs will have: it
-// leads to JDKs beside the packaged ones. A host without any roots is no error:
+// leads to JDKs beside the packaged ones, which are looked for within bounds. A host without any roots is no error:
 // its bundle is the authority alone.
 func (h *Host) Layer(caPEM []byte, lookup func(name string) (string, bool)) (Layer, error) {
 	block, rest := pem.Decode(caPEM)
@@ -72,6 +73,7 @@ func (h *Host) Layer(caPEM []byte, lookup func(name string) (string, bool)) (Lay
 	if err != nil {
 		return Layer{}, fmt.Errorf("trust: the authority: %w", err)
 	}
+	stores := h.javaStores(lookup) // before the lock, since it may take its time
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	l := Layer{Files: make(map[string][]byte), Links: make(map[string]string), Env: environ()}
@@ -80,7 +82,7 @@ func (h *Host) Layer(caPEM []byte, lookup func(name string) (string, bool)) (Lay
 	if err := h.addHashed(&l, ca, caPEM); err != nil {
 		return Layer{}, fmt.Errorf("trust: %w", err)
 	}
-	if err := h.addJava(&l, system, ca, lookup); err != nil {
+	if err := h.addJava(&l, system, ca, stores); err != nil {
 		return Layer{}, fmt.Errorf("trust: %w", err)
 	}
 	if err := h.addChromium(&l, ca); err != nil {
