@@ -22,6 +22,7 @@ var errSurplusFDs = errors.New("too many descriptors")
 type conn struct {
 	*net.UnixConn
 	peer    peer
+	share   *share
 	release func() // gives the connection's place back
 	once    sync.Once
 
@@ -33,10 +34,10 @@ type conn struct {
 	closed  bool
 }
 
-func newConn(uc *net.UnixConn, p peer, release func()) *conn {
+func newConn(uc *net.UnixConn, p peer, own *share, release func()) *conn {
 	// The buffer holds exactly maxFDs. The kernel installs what fits and
 	// releases the rest (scm_detach_fds in net/core/scm.c).
-	return &conn{UnixConn: uc, peer: p, release: release, oob: make([]byte, unix.CmsgSpace(maxFDs*4))}
+	return &conn{UnixConn: uc, peer: p, share: own, release: release, oob: make([]byte, unix.CmsgSpace(maxFDs*4))}
 }
 
 // Read is recvmsg(2); Go passes MSG_CMSG_CLOEXEC.

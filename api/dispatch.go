@@ -28,25 +28,26 @@ type endpoint struct {
 	named  string   // a query parameter that names a bottle
 	body   bool     // one JSON document is due
 	files  bool     // descriptors may ride along
+	large  bool     // its answer may be
 	change bool     // leaves a line in the log
 	serve  func(*Server, *call) (any, error)
 }
 
 var endpoints = []endpoint{
 	{method: "GET", path: "/v1/version", serve: (*Server).version},
-	{method: "GET", path: "/v1/doctor", serve: (*Server).doctor},
-	{method: "GET", path: "/v1/bottles", query: []string{"all"}, serve: (*Server).list},
+	{method: "GET", path: "/v1/doctor", large: true, serve: (*Server).doctor},
+	{method: "GET", path: "/v1/bottles", query: []string{"all"}, large: true, serve: (*Server).list},
 	{method: "POST", path: "/v1/bottles", body: true, files: true, change: true, serve: (*Server).create},
-	{method: "GET", path: "/v1/bottles/{ref}", serve: (*Server).inspect},
+	{method: "GET", path: "/v1/bottles/{ref}", large: true, serve: (*Server).inspect},
 	{method: "GET", path: "/v1/bottles/{ref}/wait", query: []string{"attached"}, serve: (*Server).wait},
 	{method: "POST", path: "/v1/bottles/{ref}/exec", body: true, files: true, change: true, serve: (*Server).exec},
 	{method: "GET", path: "/v1/bottles/{ref}/exec/{exec}/wait", serve: (*Server).waitExec},
 	{method: "POST", path: "/v1/bottles/{ref}/signal", body: true, change: true, serve: (*Server).signal},
 	{method: "PUT", path: "/v1/bottles/{ref}/routes", body: true, change: true, serve: (*Server).updateRoutes},
 	{method: "GET", path: "/v1/events", query: []string{"denied", "follow"}, named: "bottle", serve: (*Server).events},
-	{method: "GET", path: "/v1/stats", serve: (*Server).stats},
-	{method: "GET", path: "/v1/metrics", serve: (*Server).metrics},
-	{method: "GET", path: "/v1/proposals", serve: (*Server).proposals},
+	{method: "GET", path: "/v1/stats", large: true, serve: (*Server).stats},
+	{method: "GET", path: "/v1/metrics", large: true, serve: (*Server).metrics},
+	{method: "GET", path: "/v1/proposals", large: true, serve: (*Server).proposals},
 	{method: "POST", path: "/v1/bottles/{ref}/proposals/{exec}", body: true, change: true, serve: (*Server).decide},
 	{method: "POST", path: "/v1/bottles/{ref}/stop", body: true, change: true, serve: (*Server).stop},
 }
@@ -60,6 +61,7 @@ type call struct {
 	flags     map[string]bool
 	body      []byte
 	files     []*os.File // the endpoint's, whatever its outcome
+	taken     []func()   // give back what it took of its user's share
 }
 
 // ServeHTTP lets a request in, or not, and answers it.
@@ -68,6 +70,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := &call{ctx: r.Context(), id: requestID(), caller: c.peer.Caller}
 	w.Header().Set(RequestIDHeader, q.id)
 	began := time.Now()
+	defer q.giveBack()
 
 	var answer any
 	e, err := s.admit(w, r, c, q)
@@ -99,7 +102,10 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request, c *conn, q *call)
 		w.Header().Set("Connection", "close") // its body was not read
 		return nil, err
 	}
-	if q.body, err = readBody(w, r, e.body); err != nil {
+	if err = q.take(c.share, e, r.ContentLength); err == nil {
+		q.body, err = readBody(w, r, e.body)
+	}
+	if err != nil {
 		w.Header().Set("Connection", "close")
 		return e, err
 	}

@@ -23,7 +23,7 @@ func (s *Server) doctor(q *call) (any, error) {
 
 func (s *Server) list(q *call) (any, error) {
 	infos := s.bottles.List(q.caller, q.flags["all"])
-	bottles := make([]Bottle, 0, len(infos))
+	bottles := make(array[Bottle], 0, len(infos))
 	for _, i := range infos {
 		bottles = append(bottles, wireBottle(i))
 	}

@@ -24,12 +24,12 @@ type peerListener struct {
 	log *slog.Logger
 
 	mu    sync.Mutex
-	byUID map[uint32]int
+	byUID map[uint32]*share
 	total int
 }
 
 func newPeerListener(ul *net.UnixListener, log *slog.Logger) *peerListener {
-	return &peerListener{UnixListener: ul, log: log, byUID: make(map[uint32]int)}
+	return &peerListener{UnixListener: ul, log: log, byUID: make(map[uint32]*share)}
 }
 
 // Accept returns the next connection whose peer is known and within its bounds.
@@ -45,28 +45,35 @@ func (l *peerListener) Accept() (net.Conn, error) {
 			uc.Close()
 			continue
 		}
-		if err := l.enter(p.UID); err != nil {
+		own, err := l.enter(p.UID)
+		if err != nil {
 			l.log.Warn("connection refused", "uid", p.UID, "pid", p.PID, "err", err)
 			refuseConn(uc)
 			p.close()
 			continue
 		}
-		return newConn(uc, p, func() { l.leave(p) }), nil
+		return newConn(uc, p, own, func() { l.leave(p) }), nil
 	}
 }
 
-func (l *peerListener) enter(uid uint32) error {
+// enter counts a connection of uid, and returns what it shares with the others.
+func (l *peerListener) enter(uid uint32) (*share, error) {
 	if uid == 0 {
-		return nil
+		return nil, nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if own := l.byUID[uid]; own >= maxConnsPerUID || own >= ownConns && l.total >= maxConns {
-		return errors.New("too many connections")
+	own := l.byUID[uid]
+	if own == nil {
+		own = newShare()
 	}
-	l.byUID[uid]++
+	if own.conns >= maxConnsPerUID || own.conns >= ownConns && l.total >= maxConns {
+		return nil, errors.New("too many connections")
+	}
+	l.byUID[uid] = own
+	own.conns++
 	l.total++
-	return nil
+	return own, nil
 }
 
 func (l *peerListener) leave(p peer) {
@@ -77,7 +84,7 @@ func (l *peerListener) leave(p peer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.total--
-	if l.byUID[p.UID]--; l.byUID[p.UID] == 0 {
+	if l.byUID[p.UID].conns--; l.byUID[p.UID].conns == 0 {
 		delete(l.byUID, p.UID)
 	}
 }

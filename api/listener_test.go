@@ -12,20 +12,20 @@ func TestEverybodyHasConnections(t *testing.T) {
 	holder := uint32(1000)
 	for ; l.total < maxConns; holder++ {
 		for range maxConnsPerUID {
-			if err := l.enter(holder); err != nil {
+			if _, err := l.enter(holder); err != nil {
 				t.Fatalf("uid %d, %d connections in all: %v", holder, l.total, err)
 			}
 		}
-		if l.enter(holder) == nil {
+		if _, err := l.enter(holder); err == nil {
 			t.Fatalf("uid %d has more than %d", holder, maxConnsPerUID)
 		}
 	}
 	for i := range ownConns {
-		if err := l.enter(holder); err != nil {
+		if _, err := l.enter(holder); err != nil {
 			t.Errorf("connection %d of another: %v", i+1, err)
 		}
 	}
-	if l.enter(holder) == nil {
+	if _, err := l.enter(holder); err == nil {
 		t.Errorf("%d connections, over the total of %d", ownConns+1, maxConns)
 	}
 	for range ownConns {
