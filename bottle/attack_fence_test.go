@@ -142,6 +142,14 @@ func TestAttackEnforcerTakenOver(t *testing.T) {
 	}
 	reaches(m, other)
 	stopped(m, "K25", "what the table before opened", tcp(granted), always)
+	b := m.bottles[info.ID]
+	b.record.Generation-- // so that the enforcer refuses what comes next
+	if _, _, err := m.UpdateRoutes(t.Context(), root, info.ID, "m", manifest(granted), nil, nil); err == nil {
+		t.Fatal("the enforcer took a generation twice")
+	}
+	b.record.Generation++
+	reaches(m, other)
+	stopped(m, "K25", "what a table that was refused would have opened", tcp(granted), always)
 	next := restart(t, m)
 	reaches(next, other)
 	stopped(next, "K25", "what the table before opened, with another daemon", tcp(granted), always)

@@ -67,6 +67,13 @@ func (f *fence) Dump() (string, error) {
 	return f.Fence.Dump()
 }
 
+// reach is what the enforcer may reach now.
+func (f *fence) reach() (bpf.Reach, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.Reach()
+}
+
 // widen lets the enforcer reach what more asks for beside what it may reach already.
 func (f *fence) widen(more bpf.Reach) error {
 	f.mu.Lock()

@@ -68,6 +68,7 @@ type Manager struct {
 	floor    atomic.Pointer[policy.Policy] // never nil
 	dlpKey   []byte                        // the host's, of fingerprints
 
+	reading   reading
 	resolvers *resolvers
 	quit      context.CancelFunc // ends what the manager does by itself
 

@@ -41,7 +41,7 @@ func (b *bottle) news() {
 // more than it says, such as a credential, is for a person.
 func (b *bottle) consider(ctx context.Context, t proposal.Ticket) {
 	r, ok := t.Proposal.Route()
-	if !ok || b.note(t.Proposal) != "" {
+	if !ok || b.notes()(t.Proposal) != "" {
 		return
 	}
 	s, err := b.subject()

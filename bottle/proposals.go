@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"bottled/proposal"
 	"bottled/routes"
@@ -37,22 +41,47 @@ func (m *Manager) Proposals(ctx context.Context, c Caller, ref string) ([]Pendin
 		}
 		m.mu.Unlock()
 	}
-	pending := []Pending{}
-	for _, b := range of {
-		if b.running() != nil {
-			continue
-		}
-		s, err := b.worker.Proposals(ctx, 0)
-		if err != nil {
-			m.o.Log.Debug("proposals of a bottle", "bottle", b.record.ID, "error", err)
-			continue
-		}
-		for _, t := range s.Tickets {
-			b.show(t)
-			pending = append(pending, Pending{
-				Bottle: b.record.ID, Name: b.record.Name, Owner: b.record.Owner, Ticket: t, Note: b.note(t.Proposal),
-			})
-		}
+	// At once, or one enforcer that does not answer would hide what waits in the others.
+	found := make([][]Pending, len(of))
+	var group errgroup.Group
+	group.SetLimit(statsAtOnce)
+	for i, b := range of {
+		group.Go(func() (err error) {
+			found[i], err = b.pending(ctx, c)
+			return err
+		})
+	}
+	err := group.Wait()
+	return slices.Concat(found...), err
+}
+
+// pending is what the bottle's agent proposes, as its enforcer says.
+func (b *bottle) pending(ctx context.Context, c Caller) ([]Pending, error) {
+	if b.running() != nil {
+		return nil, nil
+	}
+	bounded, cancel := context.WithTimeout(ctx, adoptTimeout)
+	defer cancel()
+	s, err := b.worker.Proposals(bounded, 0)
+	if err != nil {
+		b.m.o.Log.Debug("proposals of a bottle", "bottle", b.record.ID, "error", err)
+		return nil, nil
+	}
+	if len(s.Tickets) == 0 {
+		return nil, nil
+	}
+	end, err := b.m.reading.begin(ctx, c.UID)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	note := b.notes()
+	var pending []Pending
+	for _, t := range s.Tickets {
+		b.show(t)
+		pending = append(pending, Pending{
+			Bottle: b.record.ID, Name: b.record.Name, Owner: b.record.Owner, Ticket: t, Note: note(t.Proposal),
+		})
 	}
 	return pending, nil
 }
@@ -67,23 +96,28 @@ func (b *bottle) show(t proposal.Ticket) {
 	}
 }
 
-// note says what approving would bring with it.
-func (b *bottle) note(p proposal.Proposal) string {
-	if p.Kind().Relaunch() {
-		return "approving tells the agent so; the bottle has to be launched again with another manifest"
-	}
-	r, ok := p.Route()
-	if !ok {
+// notes returns what says of a proposal what approving would bring with it.
+func (b *bottle) notes() func(proposal.Proposal) string {
+	inForce := sync.OnceValues(func() (*routes.Manifest, error) {
+		return routes.ParseManifest("the manifest in force", b.manifest())
+	})
+	return func(p proposal.Proposal) string {
+		if p.Kind().Relaunch() {
+			return "approving tells the agent so; the bottle has to be launched again with another manifest"
+		}
+		r, ok := p.Route()
+		if !ok {
+			return ""
+		}
+		m, err := inForce()
+		if err != nil {
+			return ""
+		}
+		if beside, ok := routeFor(m, r.Host); ok && beside.Auth != nil {
+			return fmt.Sprintf("the credential of the route to %s (token_ref %q) will be injected there too", r.Host, beside.TokenRef)
+		}
 		return ""
 	}
-	m, err := routes.ParseManifest("the manifest in force", b.manifest())
-	if err != nil {
-		return ""
-	}
-	if beside, ok := routeFor(m, r.Host); ok && beside.Auth != nil {
-		return fmt.Sprintf("the credential of the route to %s (token_ref %q) will be injected there too", r.Host, beside.TokenRef)
-	}
-	return ""
 }
 
 // Decide approves or denies the proposal with that number, which must have been

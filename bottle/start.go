@@ -24,14 +24,8 @@ import (
 // The files of o.Stdio are the Manager's from here on, whatever the outcome.
 func (m *Manager) Create(ctx context.Context, c Caller, o CreateOptions) (Info, error) {
 	defer o.Stdio.Close()
-	plan, err := Prepare(c, o)
+	plan, err := m.plan(ctx, c, o)
 	if err != nil {
-		return Info{}, err
-	}
-	if plan.table, err = m.admit(c.subject(), plan.table); err != nil {
-		return Info{}, err
-	}
-	if err := plan.complete(o.Tokens); err != nil {
 		return Info{}, err
 	}
 	if err := plan.checkDir(); err != nil {
@@ -75,6 +69,23 @@ func (m *Manager) Create(ctx context.Context, c Caller, o CreateOptions) (Info, 
 		Generation: b.record.Generation, Verdict: audit.Allow, Reason: ReasonStarted, Duration: time.Since(began),
 	})
 	return b.Info(), nil
+}
+
+// plan is [Prepare] held to the operator's floor, with nothing missing.
+func (m *Manager) plan(ctx context.Context, c Caller, o CreateOptions) (*Plan, error) {
+	end, err := m.reading.begin(ctx, c.UID)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	p, err := Prepare(c, o)
+	if err != nil {
+		return nil, err
+	}
+	if p.table, err = m.admit(c.subject(), p.table); err != nil {
+		return nil, err
+	}
+	return p, p.complete(o.Tokens)
 }
 
 // start is a bottle in the making.

@@ -2,6 +2,7 @@ package bottle
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -29,21 +30,8 @@ func (m *Manager) UpdateRoutes(ctx context.Context, c Caller, ref, name string, 
 	if err := b.running(); err != nil {
 		return 0, 0, err
 	}
-	t, err := readTable(name, manifest)
+	t, err := b.nextTable(ctx, c, name, manifest, files)
 	if err != nil {
-		return 0, 0, err
-	}
-	ca, err := contents(t.manifest.UpstreamCA, files)
-	if err != nil {
-		return 0, 0, fmt.Errorf("%w: upstream_ca: %w", ErrInvalid, err)
-	}
-	if err := t.chain.read(files); err != nil {
-		return 0, 0, err
-	}
-	if err := b.sameBottle(t, ca); err != nil {
-		return 0, 0, err
-	}
-	if t, err = b.admit(c.subject(), t); err != nil {
 		return 0, 0, err
 	}
 	if err := onlyOwn(tokens); err != nil {
@@ -55,6 +43,31 @@ func (m *Manager) UpdateRoutes(ctx context.Context, c Caller, ref, name string, 
 	}
 	generation, err = m.replace(ctx, c, c.subject(), b, manifest, t, nil, given)
 	return generation, t.count, err
+}
+
+// nextTable reads the manifest of an update, which may change routes alone and nothing
+// that the operator does not allow.
+func (b *bottle) nextTable(ctx context.Context, c Caller, name string, manifest []byte, files map[string][]byte) (table, error) {
+	end, err := b.m.reading.begin(ctx, c.UID)
+	if err != nil {
+		return table{}, err
+	}
+	defer end()
+	t, err := readTable(name, manifest)
+	if err != nil {
+		return table{}, err
+	}
+	ca, err := contents(t.manifest.UpstreamCA, files)
+	if err != nil {
+		return table{}, fmt.Errorf("%w: upstream_ca: %w", ErrInvalid, err)
+	}
+	if err := t.chain.read(files); err != nil {
+		return table{}, err
+	}
+	if err := b.sameBottle(t, ca); err != nil {
+		return table{}, err
+	}
+	return b.admit(c.subject(), t)
 }
 
 // replace puts a table in force, whole or not at all, and writes down what it was
@@ -91,22 +104,39 @@ func (m *Manager) replace(ctx context.Context, c Caller, s policy.Subject, b *bo
 }
 
 // swap has the enforcer take another table. Its fence opens for it before, and closes
-// after for what was in the old one alone.
+// after for what was in the old one alone, or where the enforcer refuses for what is in
+// the new one. Once begun it does not end with who asked for it.
 func (b *bottle) swap(ctx context.Context, t table, u worker.Update) error {
 	next, err := b.fenceOf(t)
+	if err != nil {
+		return err
+	}
+	before, err := b.fence.reach()
 	if err != nil {
 		return err
 	}
 	if err := b.fence.widen(next); err != nil {
 		return err
 	}
-	if err := b.worker.Update(ctx, u); err != nil {
-		return err // it may have come about: only the next update knows which to close
+	ctx = context.WithoutCancel(ctx)
+	refused := b.worker.Update(ctx, u)
+	if errors.Is(refused, worker.ErrRefused) {
+		next = before
+	} else if refused != nil && !b.serves(ctx, u.Generation) {
+		return refused // it may come about yet: only the next update knows which to close
+	} else {
+		refused = nil
 	}
 	if err := b.fence.settle(next, b.m.resolvers); err != nil {
-		b.m.o.Log.Error("cannot close the fence of an enforcer: it may reach what the table before needed until the next update", "bottle", b.record.ID, "error", err)
+		b.m.o.Log.Error("cannot close the fence of an enforcer: it may reach what another table needs until the next update", "bottle", b.record.ID, "error", err)
 	}
-	return nil
+	return refused
+}
+
+// serves reports whether the enforcer has put that generation in force.
+func (b *bottle) serves(ctx context.Context, generation uint64) bool {
+	s, err := b.worker.Stats(ctx)
+	return err == nil && s.Generation == generation
 }
 
 // sameBottle refuses a manifest that changes what only a launch can.

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"os/exec"
 	"strconv"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -126,7 +128,11 @@ type Update struct {
 // String does not show what the update holds.
 func (Update) String() string { return "[update]" }
 
-// Update replaces the route table. On error the old one is still in force.
+// ErrRefused is a worker's that changed nothing, and said why. Any other error leaves it
+// open whether a change came about.
+var ErrRefused = errors.New("refused")
+
+// Update replaces the route table. On [ErrRefused] the old one is still in force.
 func (w *Worker) Update(ctx context.Context, u Update) error {
 	text, err := json.Marshal(u)
 	if err != nil {
@@ -157,7 +163,8 @@ func (w *Worker) Renew(ctx context.Context, r Renewal) error {
 }
 
 // Proposals returns the queue of the agent's proposals once its revision is another
-// than the given one, or after half a minute. Revision 0 is answered at once.
+// than the given one, or fails when that takes longer than answerTime. Revision 0 is
+// answered at once.
 func (w *Worker) Proposals(ctx context.Context, revision uint64) (proposal.Snapshot, error) {
 	var s proposal.Snapshot
 	path := "/proposals?revision=" + strconv.FormatUint(revision, 10)
@@ -175,11 +182,14 @@ func (w *Worker) Decide(ctx context.Context, d proposal.Decision) error {
 	return w.do(ctx, http.MethodPost, "/decision", text, nil)
 }
 
+// pathEvents is the one call whose answer lasts.
+const pathEvents = "/events"
+
 // Events calls each for every audit event, oldest first, until ctx ends or the
 // worker does. What happened while nobody listened comes first, as far as the
 // worker's queue held it.
 func (w *Worker) Events(ctx context.Context, each func(audit.Event)) error {
-	return w.do(ctx, http.MethodGet, "/events", nil, func(body io.Reader) error {
+	return w.do(ctx, http.MethodGet, pathEvents, nil, func(body io.Reader) error {
 		lines := bufio.NewScanner(body)
 		lines.Buffer(nil, 1<<20)
 		for lines.Scan() {
@@ -193,9 +203,20 @@ func (w *Worker) Events(ctx context.Context, each func(audit.Event)) error {
 	})
 }
 
+// Bounds of an answer, but of the stream of events, which lasts.
+const (
+	answerTime = 20 * time.Second
+	maxAnswer  = 16 << 20 // bytes; the allowlist of the largest manifest is a few MiB
+)
+
 // do makes one call. A worker is one bottle's and may be in its attacker's hand:
 // answers are bounded and its error texts quoted.
 func (w *Worker) do(ctx context.Context, method, path string, body []byte, read func(io.Reader) error) error {
+	if path != pathEvents {
+		bounded, cancel := context.WithTimeout(ctx, answerTime)
+		defer cancel()
+		ctx = bounded
+	}
 	req, err := http.NewRequestWithContext(ctx, method, "http://worker"+path, bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("worker %d: %w", w.PID, err)
@@ -207,15 +228,15 @@ func (w *Worker) do(ctx context.Context, method, path string, body []byte, read 
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))
-		return fmt.Errorf("worker %d: %s: %s", w.PID, path, strconv.QuoteToGraphic(string(bytes.TrimSpace(text))))
+		return fmt.Errorf("worker %d: %s: %w: %s", w.PID, path, ErrRefused, strconv.QuoteToGraphic(string(bytes.TrimSpace(text))))
 	}
 	if read == nil {
 		return nil
 	}
-	if path == "/events" {
+	if path == pathEvents {
 		return read(resp.Body)
 	}
-	return read(io.LimitReader(resp.Body, maxHandoff))
+	return read(io.LimitReader(resp.Body, maxAnswer))
 }
 
 func (w *Worker) client() *http.Client {
