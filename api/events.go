@@ -64,9 +64,11 @@ func (st stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	out, lines := http.NewResponseController(w), json.NewEncoder(w)
+	began := time.Now()
 	for {
 		out.SetWriteDeadline(time.Now().Add(writeTimeout))
 		events, lost := st.reader.Next()
+		over := !st.follow && (len(events) == 0 || events[len(events)-1].Time.After(began))
 		if lost > 0 {
 			events = append([]audit.Event{{Time: time.Now().UTC(), Kind: audit.Dropped, Count: lost, Reason: ReasonReader}}, events...)
 		}
@@ -75,7 +77,7 @@ func (st stream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				return
 			}
 		}
-		if out.Flush() != nil || !st.follow || st.reader.Wait(ctx) != nil {
+		if out.Flush() != nil || over || st.follow && st.reader.Wait(ctx) != nil {
 			return
 		}
 	}

@@ -2,9 +2,10 @@ package audit
 
 import (
 	"cmp"
+	"container/heap"
 	"context"
-	"slices"
 	"sync"
+	"unsafe"
 )
 
 // Bounds of a [Recent].
@@ -12,9 +13,12 @@ const (
 	// RecentEvents is how many allowed, and how many denied, events of one bottle are
 	// kept: what is allowed often does not push out what was denied.
 	RecentEvents = 256
-	// recentRings bounds the lists of all bottles together; at about 600 bytes an
-	// event, 2048 full ones are 300 MiB, and one of a quiet bottle is nothing.
+	// recentRings and recentBytes bound the lists of all bottles together: one of a
+	// quiet bottle is nothing, and a full one may be a megabyte.
 	recentRings = 2048
+	recentBytes = 64 << 20
+	// readerBatch is how many events a reader gets at a time.
+	readerBatch = 512
 )
 
 // Recent is a [Sink] that keeps the last events of each bottle in memory and shows
@@ -24,6 +28,7 @@ const (
 type Recent struct {
 	mu    sync.Mutex
 	seq   uint64
+	bytes int // of all rings
 	rings map[ringKey]*ring
 	wake  chan struct{} // closed at the next event; nil while nobody waits
 }
@@ -37,6 +42,7 @@ type ringKey struct {
 type ring struct {
 	events []numbered
 	count  uint64 // of events it ever got; the next goes to count % RecentEvents once full
+	bytes  int    // about, of all events
 }
 
 type numbered struct {
@@ -49,13 +55,25 @@ func (r *ring) last() uint64  { return r.at(r.count - 1).seq }
 
 func (r *ring) at(n uint64) numbered { return r.events[n%RecentEvents] }
 
-func (r *ring) add(e numbered) {
+// add returns by how many bytes the ring grew.
+func (r *ring) add(e numbered) (grown int) {
+	grown = e.event.bytes()
 	if len(r.events) < RecentEvents {
 		r.events = append(r.events, e)
 	} else {
-		r.events[r.count%RecentEvents] = e
+		at := &r.events[r.count%RecentEvents]
+		grown -= at.event.bytes()
+		*at = e
 	}
 	r.count++
+	r.bytes += grown
+	return grown
+}
+
+// bytes is about what an event takes of memory.
+func (e *Event) bytes() int {
+	return int(unsafe.Sizeof(*e)) + len(e.Authority) + len(e.SNI) + len(e.Method) + len(e.Path.s) + len(e.Reason) + len(e.Route) +
+		len(e.Detail) + len(e.RequestID) + len(e.Fingerprint) + len(e.Rule) + len(e.Where) + len(e.Process.Comm) + len(e.Protocol) + len(e.Scheme)
 }
 
 // Record implements [Sink].
@@ -74,7 +92,10 @@ func (r *Recent) Record(e Event) {
 		r.rings[k] = new(ring)
 	}
 	r.seq++
-	r.rings[k].add(numbered{r.seq, e})
+	r.bytes += r.rings[k].add(numbered{r.seq, e})
+	for r.bytes > recentBytes {
+		r.evict()
+	}
 	if r.wake != nil {
 		close(r.wake)
 		r.wake = nil
@@ -82,11 +103,11 @@ func (r *Recent) Record(e Event) {
 }
 
 // evict forgets the list that was quiet for longest of the owner who has most, so
-// that nobody pushes out another user's by making many bottles.
+// that nobody pushes out another user's by making many bottles, or long events.
 func (r *Recent) evict() {
 	have := make(map[string]int)
-	for k := range r.rings {
-		have[k.owner]++
+	for k, ring := range r.rings {
+		have[k.owner] += ring.bytes
 	}
 	var out ringKey
 	var found *ring
@@ -99,6 +120,7 @@ func (r *Recent) evict() {
 			out, found = k, ring
 		}
 	}
+	r.bytes -= found.bytes
 	delete(r.rings, out)
 }
 
@@ -125,11 +147,12 @@ func (r *Recent) Reader(f Filter) *Reader {
 	return &Reader{recent: r, filter: f, read: make(map[*ring]uint64)}
 }
 
-// Next returns what came since the last call, oldest first, and how many events
-// were overwritten in between. It does not wait.
+// Next returns what came since the last call, oldest first and no more than a batch of
+// it, and how many events were overwritten in between. It does not wait.
 func (r *Reader) Next() (events []Event, lost uint64) {
 	r.recent.mu.Lock()
-	var found []numbered
+	defer r.recent.mu.Unlock()
+	var unread unreadRings
 	read := make(map[*ring]uint64, len(r.read))
 	for k, ring := range r.recent.rings {
 		if !r.filter.takes(k) {
@@ -142,18 +165,46 @@ func (r *Reader) Next() (events []Event, lost uint64) {
 			}
 			from = first
 		}
-		for ; from < ring.count; from++ {
-			found = append(found, ring.at(from))
+		read[ring] = from
+		if from < ring.count {
+			unread = append(unread, unreadRing{ring, ring.at(from).seq})
 		}
-		read[ring] = ring.count
 	}
 	r.read = read // without those that were forgotten
-	r.recent.mu.Unlock()
-	slices.SortFunc(found, func(a, b numbered) int { return cmp.Compare(a.seq, b.seq) })
-	for _, n := range found {
-		events = append(events, n.event)
+	heap.Init(&unread)
+	for len(unread) > 0 && len(events) < readerBatch {
+		next := &unread[0]
+		events = append(events, next.ring.at(read[next.ring]).event)
+		if read[next.ring]++; read[next.ring] == next.ring.count {
+			heap.Pop(&unread)
+			continue
+		}
+		next.seq = next.ring.at(read[next.ring]).seq
+		heap.Fix(&unread, 0)
 	}
 	return events, lost
+}
+
+// unreadRing is a ring and the number of the next event that is to be read of it.
+type unreadRing struct {
+	ring *ring
+	seq  uint64
+}
+
+// unreadRings is a [heap.Interface], the oldest event first.
+type unreadRings []unreadRing
+
+func (u unreadRings) Len() int           { return len(u) }
+func (u unreadRings) Less(i, j int) bool { return u[i].seq < u[j].seq }
+func (u unreadRings) Swap(i, j int)      { u[i], u[j] = u[j], u[i] }
+func (u *unreadRings) Push(x any)        { *u = append(*u, x.(unreadRing)) }
+
+// Pop implements [heap.Interface].
+func (u *unreadRings) Pop() any {
+	last := len(*u) - 1
+	x := (*u)[last]
+	*u = (*u)[:last]
+	return x
 }
 
 // Wait returns nil once something was recorded after the last call of Next, for

@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -98,6 +99,51 @@ func TestRecentIsBoundedAndFair(t *testing.T) {
 	}
 	if events, _ := r.Reader(Filter{Owner: "1"}).Next(); len(events) != 1 {
 		t.Errorf("the quiet user has %d events", len(events))
+	}
+}
+
+// Long events of one user's bottles stay within the bound, and push out no one else's; a
+// reader gets them bit by bit, in order.
+func TestRecentBoundsItsMemory(t *testing.T) {
+	var r Recent
+	r.Record(Event{Bottle: "mine", Owner: "1"})
+	long := PathOf("/" + strings.Repeat("x", maxText-1))
+	const bottles = recentBytes * 5 / 4 / (RecentEvents * 2 * maxText)
+	for i := range bottles {
+		for range RecentEvents {
+			r.Record(Event{Bottle: fmt.Sprint("b", i), Owner: "2", Path: long, Detail: long.s, Time: time.Unix(int64(r.seq), 0)})
+		}
+	}
+	bytes := 0
+	for _, ring := range r.rings {
+		for _, e := range ring.events {
+			bytes += e.event.bytes()
+		}
+	}
+	if bytes != r.bytes || bytes > recentBytes || bytes < recentBytes/2 {
+		t.Errorf("%d bytes are held and %d counted", bytes, r.bytes)
+	}
+	if events, _ := r.Reader(Filter{Owner: "1"}).Next(); len(events) != 1 {
+		t.Errorf("the quiet user has %d events", len(events))
+	}
+	reader, n, last := r.Reader(Filter{Owner: "2"}), 0, time.Time{}
+	for {
+		events, lost := reader.Next()
+		if len(events) > readerBatch || lost > 0 {
+			t.Fatalf("%d events at a time, %d lost", len(events), lost)
+		}
+		for _, e := range events {
+			if e.Time.Before(last) {
+				t.Fatal("not in order")
+			}
+			last = e.Time
+		}
+		if n += len(events); len(events) == 0 {
+			break
+		}
+	}
+	if kept := len(r.rings) - 1; n != kept*RecentEvents || kept >= bottles {
+		t.Errorf("%d events of %d bottles", n, kept)
 	}
 }
 
