@@ -69,7 +69,7 @@ func (b *bottle) Info() Info {
 		ID: r.ID, Name: r.Name, Owner: r.Owner, User: r.User, State: b.state, Command: r.Command, Dir: r.Dir,
 		Created: r.Created, Generation: r.Generation, Routes: r.Routes, NetNS: r.NetNS, Exit: b.exit,
 	}
-	if b.state == Running || b.state == Stopping {
+	if (b.state == Running || b.state == Stopping) && r.Init.PID != 0 { // a start that failed may be stopping
 		i.PID, i.WorkerPID, i.Cgroup, i.Adopted = r.Init.PID, r.Worker.PID, b.paths.inside(), b.init.adopted
 	}
 	return i
@@ -126,11 +126,11 @@ func (b *bottle) supervise() {
 	}
 	b.setState(Stopping, nil)
 	b.lastWords()
-	if err := b.m.release(b.paths); err != nil {
-		b.m.o.Log.Error("cannot release a bottle; the next start tries again", "bottle", b.record.ID, "error", err)
-	}
+	err := b.m.release(b.paths)
 	close(b.released)
-	<-b.init.done() // killed with its group; reaps the child
+	if b.m.insist(b, err) { // else it may sleep in the kernel
+		<-b.init.done() // killed with its group; reaps the child
+	}
 	<-b.witnessed
 	b.setState(Exited, &exit)
 	close(b.ended)

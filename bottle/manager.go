@@ -71,6 +71,7 @@ type Manager struct {
 	reading   reading
 	resolvers *resolvers
 	quit      context.CancelFunc // ends what the manager does by itself
+	ending    <-chan struct{}    // closed by quit
 
 	mu      sync.Mutex
 	closed  bool
@@ -154,10 +155,10 @@ func NewManager(ctx context.Context, o Options) (*Manager, error) {
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 	}
+	own, quit := context.WithCancel(context.Background())
+	m.quit, m.ending = quit, own.Done()
 	m.sweep(base, pins)
 	m.recover(ctx)
-	own, quit := context.WithCancel(context.Background())
-	m.quit = quit
 	go names.follow(own, m.askOthers)
 	return m, nil
 }

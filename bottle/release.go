@@ -59,7 +59,7 @@ var releaseSteps = []releaseStep{
 
 // release gives back all that a bottle holds on the host, whatever part of it is
 // there; to release what does not exist succeeds. After an error the rest is left
-// for the next start: what is left stands guard over what may still run.
+// for [Manager.insist] or the next start: what is left stands guard over what may still run.
 func (m *Manager) release(p paths) error {
 	ctx, cancel := context.WithTimeout(context.Background(), killTimeout)
 	defer cancel()
@@ -72,6 +72,27 @@ func (m *Manager) release(p paths) error {
 		}
 	}
 	return nil
+}
+
+// retryRelease is how soon what could not be released is tried again.
+const retryRelease = 2 * time.Second
+
+// insist goes on releasing a bottle of which something is left, whyever that was, until
+// nothing is, or the daemon ends: then the next start tries again, and it reports false. Its
+// owner may have a bottle less meanwhile, or what cannot be released would be without end.
+func (m *Manager) insist(b *bottle, why error) bool {
+	if why != nil {
+		m.o.Log.Error("cannot release a bottle; it is tried again", "bottle", b.record.ID, "error", why)
+	}
+	for why != nil {
+		select {
+		case <-m.ending:
+			return false
+		case <-time.After(retryRelease):
+			why = m.release(b.paths)
+		}
+	}
+	return true
 }
 
 // killTimeout bounds how long killed processes may take to be gone: one that sleeps

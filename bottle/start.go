@@ -43,8 +43,15 @@ func (m *Manager) Create(ctx context.Context, c Caller, o CreateOptions) (Info, 
 		err = s.run(ctx)
 	}
 	if err != nil {
-		m.remove(b)
-		close(b.ended) // for who asked to stop it meanwhile
+		b.setState(Stopping, nil)
+		if s.left == nil {
+			b.forgetStart()
+		} else {
+			go func() {
+				m.insist(b, s.left)
+				b.forgetStart()
+			}()
+		}
 		m.o.Audit.Record(audit.Event{
 			Time: now(), Kind: audit.Control, Owner: strconv.FormatUint(uint64(c.UID), 10),
 			Reason: ReasonFailed, Duration: time.Since(began),
@@ -55,9 +62,7 @@ func (m *Manager) Create(ctx context.Context, c Caller, o CreateOptions) (Info, 
 		return Info{}, err
 	}
 	b.setTerms(plan.table, s.tokens, nil)
-	if s.record.Attached {
-		b.lease = newLease(func() { _ = b.stop(context.Background(), 0, "its client went away") })
-	}
+	b.attach()
 	b.begin(s.record)
 	b.askOthers() // they may have changed while it was not among those that run
 	go b.supervise()
@@ -69,6 +74,12 @@ func (m *Manager) Create(ctx context.Context, c Caller, o CreateOptions) (Info, 
 		Generation: b.record.Generation, Verdict: audit.Allow, Reason: ReasonStarted, Duration: time.Since(began),
 	})
 	return b.Info(), nil
+}
+
+// forgetStart is the end of a bottle that never ran.
+func (b *bottle) forgetStart() {
+	b.m.remove(b)
+	close(b.ended) // for who asked to stop it meanwhile
 }
 
 // plan is [Prepare] held to the operator's floor, with nothing missing.
@@ -105,6 +116,7 @@ type start struct {
 	listeners       *netns.Listeners
 	authority       *ca.Authority
 	prepared        *launch.Prepared // until its command runs
+	left            error            // why not all of it could be undone
 }
 
 // undo releases everything and waits for the children, which are dead by then.
@@ -113,6 +125,7 @@ func (s *start) undo() error {
 		s.prepared.Discard()
 	}
 	err := s.m.release(s.b.paths)
+	s.left = err
 	if err == nil && s.b.worker != nil {
 		s.b.worker.Discard()
 	}
