@@ -91,10 +91,17 @@ func send(conn *net.UnixConn, h Handoff, files []*os.File) error {
 	return nil
 }
 
+// errAbandoned is a worker's whose daemon ended before it had handed all over. There is
+// nobody to tell, and nothing to be told to the next one, which clears up.
+var errAbandoned = errors.New("worker: the daemon ended before the handoff")
+
 // receive reads what send wrote. The files are returned by name, in order.
 func receive(conn *net.UnixConn) (Handoff, map[string][]*os.File, error) {
 	head, oob := make([]byte, 4), make([]byte, unix.CmsgSpace(4*maxFiles))
 	n, oobn, flags, _, err := conn.ReadMsgUnix(head, oob)
+	if errors.Is(err, io.EOF) {
+		return Handoff{}, nil, errAbandoned
+	}
 	if err != nil {
 		return Handoff{}, nil, fmt.Errorf("worker: receive: %w", err)
 	}
@@ -110,7 +117,9 @@ func receive(conn *net.UnixConn) (Handoff, map[string][]*os.File, error) {
 		return Handoff{}, nil, fmt.Errorf("worker: handoff of %d bytes, more than %d", size, maxHandoff)
 	}
 	text := make([]byte, size)
-	if _, err := io.ReadFull(conn, text); err != nil {
+	if _, err := io.ReadFull(conn, text); errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return Handoff{}, nil, errAbandoned
+	} else if err != nil {
 		return Handoff{}, nil, fmt.Errorf("worker: receive the configuration: %w", err)
 	}
 	var h Handoff

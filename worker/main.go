@@ -30,8 +30,11 @@ func Main() int {
 	// without being asked through the global one: bytes that may hold an echoed secret,
 	// in words of a stranger's.
 	log.SetOutput(io.Discard)
-	if err := run(os.NewFile(handoffFD, "handoff")); err != nil {
+	err := run(os.NewFile(handoffFD, "handoff"))
+	if err != nil && !errors.Is(err, errAbandoned) {
 		fmt.Fprintf(os.Stderr, "bottled-worker: %v\n", err)
+	}
+	if err != nil {
 		return 1
 	}
 	return 0
