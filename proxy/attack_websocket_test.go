@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"bottled/attack"
 )
@@ -129,4 +131,46 @@ func refusedFrames(client, from, to *end, wire []byte, code uint16) error {
 		return fmt.Errorf("%q reached the upstream", got)
 	}
 	return nil
+}
+
+// A client that reads nothing, and so keeps a frame of its upstream waiting, keeps
+// nothing else waiting: when the route is gone nothing more leaves.
+func TestAttackWebSocketThatReadsNothing(t *testing.T) {
+	ways := legs(t)
+	for _, l := range ways[:len(ways)-1] {
+		client, up := l.open(t)
+		var sent atomic.Int64
+		flood := up.frames(piece{0x82, make([]byte, 32<<10)})
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for {
+				if _, err := up.Write(flood); err != nil {
+					return
+				}
+				sent.Add(1)
+			}
+		}()
+		for last := int64(-1); last != sent.Load(); time.Sleep(100 * time.Millisecond) {
+			last = sent.Load()
+		}
+		frame := client.frames(piece{0x81, []byte("secret")})
+		leaves := func(*testing.T) error {
+			if _, err := client.Write(frame); err != nil {
+				return err
+			}
+			_, err := io.ReadFull(up.in, make([]byte, len(frame)))
+			return err
+		}
+		attack.Stopped(t, "W07", l.name+": WebSocket whose client does not read, after its route is gone", leaves, func(t *testing.T) error {
+			l.world.server.Swap(l.world.table(`{"routes": []}`, 2))
+			err := leaves(t)
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("%s: the upstream's connection is still open: %v", l.name, err)
+			}
+			return err
+		})
+		up.NetConn().Close()
+		<-done
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"bottled/audit"
 	"bottled/proxy/frame"
@@ -122,7 +123,7 @@ func (x *exchange) join(w http.ResponseWriter, out *http.Request, resp *http.Res
 	idle := newIdle(x.s.cfg.Limits.WebSocketIdle, func() { x.cancel(errIdle) })
 	defer idle.stop()
 	x.idle.stop()
-	client := &lockedWriter{w: conn, idle: idle}
+	client := &lockedWriter{ctx: x.ctx, w: conn, idle: idle}
 	stop := context.AfterFunc(x.ctx, func() {
 		client.close(frame.Going)
 		conn.Close()
@@ -157,7 +158,7 @@ func (x *exchange) frames(client *lockedWriter, conn net.Conn, up io.ReadWriteCl
 		x.broke(client, err)
 		conn.Close()
 	})
-	n, err := sending.Copy(&lockedWriter{w: up, idle: client.idle}, in)
+	n, err := sending.Copy(&lockedWriter{ctx: x.ctx, w: up, idle: client.idle}, in)
 	x.event.BytesUp = n
 	x.broke(client, err)
 	up.Close()
@@ -224,9 +225,13 @@ func has(h http.Header, name, token string) bool {
 	return false
 }
 
+// closeWait is how long a client that reads nothing may keep a close frame waiting.
+const closeWait = time.Second
+
 // lockedWriter serialises frames and the close frame, and keeps the connection
-// from idling out.
+// from idling out. No frame is written once ctx has ended, whatever waits elsewhere.
 type lockedWriter struct {
+	ctx  context.Context
 	mu   sync.Mutex
 	w    io.Writer
 	idle *idle
@@ -236,15 +241,19 @@ type lockedWriter struct {
 func (l *lockedWriter) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.over {
+	if l.over || l.ctx.Err() != nil {
 		return 0, net.ErrClosed
 	}
 	l.idle.touch()
 	return l.w.Write(p)
 }
 
-// close sends a close frame, as a server does, once.
+// close sends a close frame, as a server does, once. A Write that waits for the peer
+// holds the lock, so from here on it waits no longer than that.
 func (l *lockedWriter) close(code uint16) {
+	if c, ok := l.w.(net.Conn); ok {
+		_ = c.SetWriteDeadline(time.Now().Add(closeWait))
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.over {
