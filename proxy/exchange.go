@@ -114,7 +114,7 @@ func (x *exchange) serve(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
 	x.ctx, x.cancel = ctx, cancel
-	still := func(t *routes.Table) bool { return t.Decide(x.query).Allowed() }
+	still := x.s.still(x.query.Authority.Host, x.decision.Route, func(t *routes.Table) routes.Decision { return t.Decide(x.query) })
 	line, why, ok := x.s.hold(x.table, still, func() { cancel(errCut) })
 	if !ok {
 		x.refuse(w, why)

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"slices"
 	"sync"
 
 	"bottled/routes"
@@ -18,6 +19,27 @@ type live struct {
 type lifeline struct {
 	still func(*routes.Table) bool
 	cut   func()
+}
+
+// still returns what tells whether a connection to host, open under the route then, may go
+// on under another table: it may where it would be opened again as it was. One that is not
+// searched ends when its host is given a token, which could come in by it.
+func (s *Server) still(host routes.Host, then *routes.Route, decide func(*routes.Table) routes.Decision) func(*routes.Table) bool {
+	searched := s.guard.covers(host)
+	return func(t *routes.Table) bool {
+		d := decide(t)
+		return d.Allowed() && keeps(then, d.Route) && (searched || !s.guard.covers(host))
+	}
+}
+
+// keeps reports whether now has what then gave, and does not keep back what then let in.
+func keeps(then, now *routes.Route) bool {
+	for _, p := range then.AllowPrivate {
+		if !slices.Contains(now.AllowPrivate, p) {
+			return false
+		}
+	}
+	return now.Protocol == then.Protocol && (then.Auth == nil || now.Auth != nil) && (then.Sealed || !now.Sealed)
 }
 
 // add returns nil when there are too many.

@@ -52,10 +52,7 @@ func (s *Server) serveOpaque(f *flow, table *routes.Table, hello routes.Hello, d
 	}()
 	ctx, cancel := context.WithCancelCause(s.ctx)
 	defer cancel(nil)
-	still := func(t *routes.Table) bool {
-		now := t.DecideHello(hello)
-		return now.Allowed() && now.Route.Protocol == d.Route.Protocol
-	}
+	still := s.still(hello.Authority.Host, d.Route, func(t *routes.Table) routes.Decision { return t.DecideHello(hello) })
 	line, why, ok := s.hold(table, still, func() { cancel(errCut) })
 	if !ok {
 		e.Reason, e.Detail = why.code, why.detail
