@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,6 +33,10 @@ func TestAttackReflection(t *testing.T) {
 		"hex":     func(rw http.ResponseWriter, s string) { io.WriteString(rw, hex.EncodeToString([]byte(s))) },
 		"trailer": func(rw http.ResponseWriter, s string) {
 			rw.Header().Set(http.TrailerPrefix+"X-Echo", s)
+			flushed(rw, "body")
+		},
+		"trailer's name": func(rw http.ResponseWriter, s string) {
+			rw.Header().Set("Trailer", "X-Fine, X-"+hex.EncodeToString([]byte(s)))
 			flushed(rw, "body")
 		},
 		"events": func(rw http.ResponseWriter, s string) {
@@ -83,6 +89,7 @@ func echoed(t *testing.T, c *http.Client, req *http.Request) error {
 	fmt.Fprintln(&all, resp.Status)
 	resp.Header.Write(&all)
 	resp.Trailer.Write(&all)
+	fmt.Fprintln(&all, slices.Collect(maps.Keys(resp.Trailer))) // those that were announced and never came
 	all.Write(body)
 	for _, form := range []string{token, url.QueryEscape(token), hex.EncodeToString([]byte(token)),
 		strings.TrimRight(base64.StdEncoding.EncodeToString([]byte("u:" + token))[3:], "=")[:40]} {

@@ -16,6 +16,7 @@ func (x *exchange) adopt(resp *http.Response) (reason, bool) {
 		return reason{}, true
 	}
 	x.cleanResponse(resp.Header)
+	x.cleanTrailer(resp) // of names that are announced
 	body := &responseBody{x: x, resp: resp, src: resp.Body, in: resp.Body}
 	if x.guarded {
 		if why, ok := x.search(resp, body); !ok {
@@ -82,6 +83,15 @@ func (x *exchange) cleanFields(h http.Header) {
 	}
 }
 
+// cleanTrailer makes a trailer of the upstream's fit for the bottle, or what is announced
+// of it: a name can hold a token too.
+func (x *exchange) cleanTrailer(resp *http.Response) {
+	if len(resp.Trailer) > 0 {
+		resp.Trailer = cleanTrailer(resp.Trailer)
+		x.cleanFields(resp.Trailer)
+	}
+}
+
 func (x *exchange) scrubbed(n int) {
 	if n > 0 {
 		x.event.Scrubbed += n
@@ -133,12 +143,16 @@ func (b *responseBody) end() {
 	}
 }
 
-// trailer cleans the trailer, which is there now.
+// trailer cleans the trailer, which is there now. One that was announced and did not come is
+// none: package http2 would wait for its first field to end the stream with.
 func (b *responseBody) trailer() {
-	if len(b.resp.Trailer) > 0 {
-		b.resp.Trailer = cleanTrailer(b.resp.Trailer)
-		b.x.cleanFields(b.resp.Trailer)
+	b.x.cleanTrailer(b.resp)
+	for _, values := range b.resp.Trailer {
+		if len(values) > 0 {
+			return
+		}
 	}
+	b.resp.Trailer = nil
 }
 
 func (b *responseBody) Close() error {

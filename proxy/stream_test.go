@@ -51,6 +51,20 @@ func TestFlush(t *testing.T) {
 	}
 }
 
+// A trailer that is announced and does not come keeps nobody waiting.
+func TestTrailerThatDoesNotCome(t *testing.T) {
+	w := newWorld(t, bareAPI)
+	w.upstream(func(rw http.ResponseWriter, _ *http.Request) {
+		rw.Header().Set("Trailer", "X-Sum")
+		flushed(rw, "message")
+	}, "api.example.com")
+	for _, h2 := range []bool{false, true} {
+		if resp, body := w.get(w.client(h2), "https://api.example.com/"); body != "message" || len(resp.Trailer["X-Sum"]) > 0 {
+			t.Errorf("h2 %v: %q %v", h2, body, resp.Trailer)
+		}
+	}
+}
+
 // Trailers, as gRPC uses them, and interim responses pass.
 func TestTrailersAndInterim(t *testing.T) {
 	w := newWorld(t, bareAPI)
@@ -61,7 +75,7 @@ func TestTrailersAndInterim(t *testing.T) {
 		io.Copy(io.Discard, r.Body)
 		rw.Header().Set("X-Te", r.Header.Get("Te"))
 		rw.Header().Set("X-Sum", r.Trailer.Get("X-Sum"))
-		rw.Header().Set("Trailer", "Grpc-Status")
+		rw.Header().Set("Trailer", "Grpc-Status, Connection")
 		io.WriteString(rw, "message")
 		rw.Header().Set("Grpc-Status", "0")
 		rw.Header().Set(http.TrailerPrefix+"Grpc-Message", "fine")
@@ -83,6 +97,9 @@ func TestTrailersAndInterim(t *testing.T) {
 		resp.Body.Close()
 		if err != nil || string(body) != "message" || resp.Trailer.Get("Grpc-Status") != "0" || resp.Trailer.Get("Grpc-Message") != "fine" {
 			t.Errorf("h2 %v: %q %v %v", h2, body, resp.Trailer, err)
+		}
+		if _, hop := resp.Trailer["Connection"]; hop {
+			t.Errorf("h2 %v: a trailer is announced that is never passed on", h2)
 		}
 		if resp.Header.Get("X-Te") != "trailers" || resp.Header.Get("X-Sum") != "42" {
 			t.Errorf("h2 %v: %v", h2, resp.Header)
