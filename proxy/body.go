@@ -1,10 +1,13 @@
 package proxy
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"sync/atomic"
 )
+
+var errBody = errors.New("the request's body could not be judged")
 
 // requestBody is a body on its way out: counted, scanned, and cut off when the
 // scanner refuses.
@@ -38,8 +41,15 @@ func (b *requestBody) Ready() bool {
 
 func (b *requestBody) Close() error { return b.src.Close() }
 
-func (b *requestBody) Read(p []byte) (int, error) {
-	n, err := b.in.Read(p)
+// Read is called by goroutines of transports too, where nobody else would take a panic.
+func (b *requestBody) Read(p []byte) (n int, err error) {
+	defer func() {
+		if recover() != nil {
+			b.x.s.count.panics.Add(1)
+			n, err = 0, errBody
+		}
+	}()
+	n, err = b.in.Read(p)
 	b.sent.Add(int64(n))
 	b.x.idle.touch()
 	return n, err
