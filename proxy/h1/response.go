@@ -157,6 +157,15 @@ func (w *response) FlushError() error {
 	return w.n.out.Flush()
 }
 
+// SetReadDeadline is for http.ResponseController: reading the request's body fails from then
+// on. The zero time is never.
+func (w *response) SetReadDeadline(t time.Time) error {
+	if w.hijacked {
+		return http.ErrHijacked
+	}
+	return w.n.setDeadline(t)
+}
+
 // finish ends the response and reports whether the client got all of it.
 func (w *response) finish() bool {
 	if !w.begun {

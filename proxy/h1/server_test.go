@@ -3,10 +3,12 @@ package h1_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -315,6 +317,31 @@ func TestServerTimeouts(t *testing.T) {
 }
 
 // The client is asked for the body when somebody wants it, and not asked after an answer.
+// A Handler can say how long it waits for a body, and the connection ends then.
+func TestServerReadDeadline(t *testing.T) {
+	_, connect := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		control := http.NewResponseController(w)
+		if err := control.SetReadDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
+			t.Error(err)
+		}
+		if _, err := io.ReadAll(r.Body); errors.Is(err, os.ErrDeadlineExceeded) {
+			w.WriteHeader(http.StatusRequestTimeout)
+		}
+		if err := control.SetReadDeadline(time.Time{}); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, send := range []string{"Content-Length: 5\r\n\r\nhel", "Transfer-Encoding: chunked\r\n\r\n5\r\nhel"} {
+		if got := exchange(t, connect(), "POST / HTTP/1.1\r\nHost: a\r\n"+send); !strings.HasPrefix(got, "HTTP/1.1 408 ") {
+			t.Errorf("%q: %q", send, got)
+		}
+	}
+	whole := "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
+	if got := exchange(t, connect(), whole+strings.Replace(whole, "Host", "Connection: close\r\nHost", 1)); strings.Count(got, "HTTP/1.1 200 ") != 2 {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestServerContinue(t *testing.T) {
 	_, connect := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.RequestURI == "/want" {
