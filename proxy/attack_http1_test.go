@@ -78,6 +78,7 @@ func TestAttackRequestForms(t *testing.T) {
 		{"S21", "CONNECT inside TLS", "CONNECT evil.example.com:443 HTTP/1.1\r\nHost: evil.example.com:443\r\n\r\n"},
 		{"H34", "header line of a megabyte", head + "X: " + strings.Repeat("a", 1<<20) + "\r\n\r\n"},
 		{"H34", "10,000 fields", head + strings.Repeat("X: y\r\n", 10000) + "\r\n"},
+		{"H34", "method of 200 KiB", strings.Repeat("A", 200<<10) + " /x HTTP/1.1\r\nHost: api.example.com\r\n\r\n"},
 		{"H34", "100 KiB target", "GET /" + strings.Repeat("a", 100<<10) + " HTTP/1.1\r\nHost: api.example.com\r\n\r\n"},
 	}
 	w := newWorld(t, bareAPI)

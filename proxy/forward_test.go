@@ -48,6 +48,25 @@ func TestAllowedAndDenied(t *testing.T) {
 	}
 }
 
+// Hundreds of refusals are kept to be shown again, whatever was in them.
+func TestRefusalIsShort(t *testing.T) {
+	w := newWorld(t, bareAPI)
+	for _, h2 := range []bool{false, true} {
+		for method, path := range map[string]string{"GET": strings.Repeat("&", 30<<10), strings.Repeat("A", 30<<10): ""} {
+			req, _ := http.NewRequest(method, "https://evil.example.com/"+path, nil)
+			resp, err := w.client(h2).Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, _ := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if resp.StatusCode < 400 || len(body) > 8<<10 || !strings.Contains(string(body), "request_id") {
+				t.Errorf("h2 %v, %.5s: %s, %d bytes: %.200q", h2, method, resp.Status, len(body), body)
+			}
+		}
+	}
+}
+
 const injecting = `{"routes": [{"host": "api.example.com", "auth_scheme": "Bearer", "token_env": "EGRESS_PROXY_TOKEN_0"}]}`
 
 func TestInjection(t *testing.T) {

@@ -61,11 +61,18 @@ func secondPath(name string) bool {
 		strings.HasSuffix(name, "-Copy-Source") || strings.HasSuffix(name, "-Rename-Source")
 }
 
+// maxMethod bounds a method, in bytes: the audit shows no more of it. The longest
+// registered has 17.
+const maxMethod = 256
+
 // checkForm refuses what package http2 lets through, and what a second parser might read
 // otherwise.
 func (x *exchange) checkForm(r *http.Request) (reason, bool) {
 	l := x.s.cfg.Limits
 	switch {
+	case len(r.Method) > maxMethod:
+		x.event.Method = ""
+		return reasonBadRequest.because("the method is over " + strconv.Itoa(maxMethod) + " bytes"), false
 	case r.Method == http.MethodConnect, r.Method == http.MethodTrace, r.Method == "TRACK":
 		return reasonMethod.because(r.Method + " is not forwarded"), false
 	case r.ProtoMajor == 2 && x.f.tls && r.TLS == nil:

@@ -12,7 +12,7 @@ type Refusal struct {
 	Error     string `json:"error"` // always "blocked by bottled" or "upstream failed"
 	Method    string `json:"method,omitempty"`
 	Host      string `json:"host,omitempty"` // canonical, with the port where it is not the scheme's
-	Path      string `json:"path,omitempty"` // without a query
+	Path      string `json:"path,omitempty"` // without a query; a long one is cut and ends in "…"
 	Reason    string `json:"reason"`         // a stable code, such as "host-not-allowed"
 	Detail    string `json:"detail,omitempty"`
 	Rule      string `json:"rule,omitempty"` // of the scanner
@@ -24,6 +24,9 @@ const (
 	toolRoute = "egress-proxy-block"
 	toolScan  = "pipelock-block"
 )
+
+// maxShown bounds the path in a Refusal, in bytes: hundreds of them are kept.
+const maxShown = 1024
 
 // refuse answers the exchange with why. Nothing of a peer's own words goes in,
 // except the names that were judged.
@@ -40,6 +43,9 @@ func (x *exchange) refuse(w http.ResponseWriter, why reason) {
 		body.Tool = toolRoute
 	case why.status >= 500:
 		body.Error = "upstream failed"
+	}
+	if len(body.Path) > maxShown {
+		body.Path = body.Path[:maxShown] + "…"
 	}
 	text, err := json.Marshal(body)
 	if err != nil { // strings only: cannot fail
