@@ -91,6 +91,14 @@ func (f *flow) Close() error {
 	return err
 }
 
+// SetLinger is that of TCP: with 0, Close sends a RST.
+func (f *flow) SetLinger(seconds int) error {
+	if tcp, ok := f.Conn.(interface{ SetLinger(int) error }); ok {
+		return tcp.SetLinger(seconds)
+	}
+	return nil
+}
+
 // CloseWrite sends a FIN and leaves the other direction open.
 func (f *flow) CloseWrite() error {
 	if half, ok := f.Conn.(interface{ CloseWrite() error }); ok {

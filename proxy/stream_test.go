@@ -51,6 +51,37 @@ func TestFlush(t *testing.T) {
 	}
 }
 
+// A response that breaks off never looks whole, also where nothing but the end of the
+// connection says where it ends, as in HTTP/1.0 without TLS.
+func TestBrokenResponseInTheClear(t *testing.T) {
+	w := newWorld(t, bareAPI)
+	read := make(chan bool)
+	w.plainUpstream(func(rw http.ResponseWriter, _ *http.Request) {
+		flushed(rw, "hello")
+		if <-read {
+			panic(http.ErrAbortHandler)
+		}
+	})
+	for _, head := range []string{"GET / HTTP/1.0\r\nHost: api.example.com\r\n\r\n", "GET / HTTP/1.1\r\nHost: api.example.com\r\nConnection: close\r\n\r\n"} {
+		for _, breaks := range []bool{false, true} {
+			c := w.connectName("api.example.com", 80)
+			c.SetDeadline(time.Now().Add(10 * time.Second))
+			io.WriteString(c, head)
+			resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.ReadFull(resp.Body, make([]byte, 5)); err != nil {
+				t.Error(err)
+			}
+			read <- breaks
+			if _, err := io.ReadAll(resp.Body); (err != nil) != breaks {
+				t.Errorf("%.14q, breaks %v: %v", head, breaks, err)
+			}
+		}
+	}
+}
+
 // A trailer that is announced and does not come keeps nobody waiting.
 func TestTrailerThatDoesNotCome(t *testing.T) {
 	w := newWorld(t, bareAPI)

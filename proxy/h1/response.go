@@ -80,7 +80,7 @@ func (w *response) begin(empty bool) {
 	}
 	w.chunked = w.left < 0 && !w.bodiless && w.r.ProtoMinor > 0
 	// A client that was not told to send its body may do so or not.
-	w.closing = w.closing || w.left < 0 && !w.bodiless && !w.chunked || hasToken(w.header["Connection"], "close") ||
+	w.closing = w.closing || w.endless() || hasToken(w.header["Connection"], "close") ||
 		n.body != nil && n.body.expect.Load()
 	b := appendFields(appendStatus(n.out.AvailableBuffer(), w.r, w.status), w.header, ofResponse)
 	if w.left >= 0 {
@@ -100,6 +100,9 @@ func (w *response) begin(empty bool) {
 	}
 	_, _ = n.out.Write(append(b, "\r\n"...)) // the error stays with out
 }
+
+// endless reports whether the body goes on until the connection ends.
+func (w *response) endless() bool { return w.left < 0 && !w.bodiless && !w.chunked }
 
 // ofResponse are the fields that begin writes itself.
 func ofResponse(name string) bool {

@@ -67,7 +67,7 @@ func (n *session) serve() (hijacked bool) {
 			return true
 		}
 		if !whole {
-			n.abort()
+			n.abort(w.begun && w.endless())
 			return false
 		}
 		if !n.settle(w) {
@@ -211,7 +211,7 @@ func (n *session) refuse(why *Malformed) {
 		n.linger()
 		return
 	}
-	n.abort()
+	n.abort(false)
 }
 
 // linger closes the connection so that the client can read the answer to what it is
@@ -226,8 +226,11 @@ func (n *session) linger() {
 }
 
 // abort closes the connection so that no part of a response looks like all of it: TLS is
-// not ended.
-func (n *session) abort() {
+// not ended, and where the end of the connection is that of the response, it is reset.
+func (n *session) abort(reset bool) {
+	if l, ok := n.conn.(interface{ SetLinger(int) error }); ok && reset {
+		_ = l.SetLinger(0)
+	}
 	if t, ok := n.conn.(interface{ NetConn() net.Conn }); ok {
 		t.NetConn().Close()
 	}
