@@ -96,6 +96,9 @@ func repeatable(r *http.Request) bool {
 
 // get returns a kept connection, if one may be used, or a new one.
 func (p *Pool) get(r *http.Request, kept bool) (*conn, error) {
+	if err := r.Context().Err(); err != nil {
+		return nil, err // its watch would close the connection, and not before the request has left
+	}
 	key := origin{r.URL.Scheme, r.URL.Host}
 	for kept {
 		c := p.take(key)

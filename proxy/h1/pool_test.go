@@ -236,3 +236,23 @@ func TestTheNameIsVerified(t *testing.T) {
 		t.Error("a field split the message", err)
 	}
 }
+
+// A request whose context has ended does not leave, also where a connection is kept.
+func TestEndedContext(t *testing.T) {
+	var requests atomic.Int32
+	u := newUpstream(t, func(_, _ int, c net.Conn) bool { requests.Add(1); return write(c, ok) })
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	const times = 50
+	for range times {
+		if _, err := u.get(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := u.get(ended, nil); err == nil {
+			t.Error("it was answered")
+		}
+	}
+	if n := requests.Load(); n != times {
+		t.Errorf("%d requests left, %d of them after their end", n, n-times)
+	}
+}
