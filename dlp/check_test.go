@@ -2,7 +2,6 @@ package dlp
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"hash/crc32"
 	"strings"
@@ -128,18 +127,23 @@ func TestFindingsHoldNoMatch(t *testing.T) {
 	}
 }
 
-func TestFourDigits(t *testing.T) {
-	for start := range 8 {
+// TestNextDigits holds that no four digits in a row are passed over, and that nothing else
+// is stopped at.
+func TestNextDigits(t *testing.T) {
+	for n := range 70 {
 		for _, other := range []byte("a \xb0\x00") {
-			p := bytes.Repeat([]byte{other}, 16)
-			copy(p[start:], "4096")
-			if !fourDigits(binary.LittleEndian.Uint64(p), p[8]) {
-				t.Errorf("%q: passed over", p)
-			}
-			few := bytes.Repeat([]byte{other}, 9)
-			few[start] = '4'
-			if fourDigits(binary.LittleEndian.Uint64(few), few[8]) {
-				t.Errorf("%q: taken", few)
+			p := bytes.Repeat([]byte{other}, n)
+			for from := range n {
+				if at := nextDigits(p, from); at < from || at < n-16 {
+					t.Errorf("%q from %d: stopped at %d", p, from, at)
+				}
+				for start := from; start+4 <= n; start++ {
+					q := bytes.Clone(p)
+					copy(q[start:], "4096")
+					if at := nextDigits(q, from); at < from || at > start {
+						t.Errorf("%q from %d: got %d", q, from, at)
+					}
+				}
 			}
 		}
 	}

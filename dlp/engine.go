@@ -250,7 +250,7 @@ func (c *compiler) automata() error {
 		texts = append(texts, l.text)
 	}
 	var err error
-	if c.e.words, err = automaton.New(texts, c.e.bones, punctuation); err != nil {
+	if c.e.words, err = automaton.New(texts, c.e.bones, punctuation, decode.MayFold); err != nil {
 		return fmt.Errorf("dlp: too many keywords or secrets to look for: %w", err)
 	}
 	return nil

@@ -72,10 +72,9 @@ func (v *view) apply(r *rule, re *regexp.Regexp, text []byte, at int64) bool {
 func (v *view) numbers(at stage) {
 	const group, before, behind = 4, 24, 40
 	b, i := v.buf, int(v.numbersAt-v.base)
-	for i+group <= len(b) {
-		if i+8 < len(b) && !fourDigits(binary.LittleEndian.Uint64(b[i:]), b[i+8]) {
-			i += 8
-			continue
+	for {
+		if i = nextDigits(b, i); i+group > len(b) {
+			break
 		}
 		j := i + group - 1
 		for j >= i && b[j]-'0' <= 9 {
@@ -103,15 +102,20 @@ func (v *view) numbers(at stage) {
 	v.numbersAt = v.base + int64(i)
 }
 
-// fourDigits reports whether four digits in a row may begin among eight bytes, which are
-// followed by next. If so, then three of them that begin at an even place, or the last
-// and next, are of the column of ASCII that has the digits.
-func fourDigits(x uint64, next byte) bool {
-	const every, even = 0x0101010101010101, 0x0001000100010001
-	x = x>>4&(0x0f*every) ^ 3*every
-	x |= x >> 2
-	x |= x >> 1 // now a bit is clear where a digit is
-	return ^(x|x>>8|x>>16)&(even>>16) != 0 || x>>56&1 == 0 && next>>4 == 3
+// nextDigits returns a place at or after i before which no four digits in a row begin. Two
+// of the four stand side by side at an even place: it looks for two bytes of the column of
+// ASCII that has the digits.
+func nextDigits(b []byte, i int) int {
+	const column, columns, one, top = 0x3030303030303030, 0xf0f0f0f0f0f0f0f0, 0x0001000100010001, 0x8000800080008000
+	from := i
+	for ; i+16 <= len(b); i += 16 {
+		x := (binary.LittleEndian.Uint64(b[i:]) ^ column) & columns // such bytes are zero
+		y := (binary.LittleEndian.Uint64(b[i+8:]) ^ column) & columns
+		if ((x-one)&^x|(y-one)&^y)&top != 0 {
+			break
+		}
+	}
+	return max(from, i-1) // the first may stand before the two
 }
 
 // number tries the capital letters, digits and separators of buf[from:to].

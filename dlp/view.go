@@ -29,6 +29,7 @@ type view struct {
 	words     automaton.Cursor
 	wordHit   func(int32, int)
 	boneHit   func(int32, int)
+	foldHit   func(int)
 	hits      []window
 	finders   [4]finder
 	fold      folder
@@ -57,7 +58,7 @@ func (s *Scan) view(kind Kind, name string, depth int, via string) *view {
 	v, _ := s.e.views.Get().(*view)
 	if v == nil {
 		v = new(view)
-		v.wordHit, v.boneHit = v.word, v.bone
+		v.wordHit, v.boneHit, v.foldHit = v.word, v.bone, v.escape
 		v.finders = finders
 	}
 	v.s, v.kind, v.name, v.depth, v.via = s, kind, name, depth, via
@@ -137,7 +138,8 @@ func (v *view) finish() {
 	e := v.s.e
 	v.words.Reset()
 	*v = view{buf: v.buf[:0], words: v.words, hits: v.hits[:0], finders: v.finders, streams: v.streams[:0],
-		scratch: v.scratch, wide: v.wide, wordHit: v.wordHit, boneHit: v.boneHit}
+		scratch: v.scratch, wide: v.wide, wordHit: v.wordHit, boneHit: v.boneHit, foldHit: v.foldHit,
+		fold: folder{places: v.fold.places[:0]}}
 	e.views.Put(v)
 }
 
@@ -166,7 +168,7 @@ func (v *view) process(at stage) {
 	fresh := v.buf[v.done:]
 	v.goesOn = at != final
 	v.s.spend(len(fresh) * 2)
-	v.s.e.words.Scan(&v.words, fresh, v.wordHit, v.boneHit)
+	v.s.e.words.Scan(&v.words, fresh, v.wordHit, v.boneHit, v.foldHit)
 	v.done = len(v.buf)
 	if v.s.e.generic && !v.joined && v.depth <= 1 {
 		v.numbers(at)

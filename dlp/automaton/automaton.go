@@ -1,7 +1,7 @@
 // Package automaton finds many literals in a byte stream in one pass.
 //
 // Two sets are looked for at once: plain literals, and strewn ones, into which any
-// number of skipped bytes may be strewn. Each set is an Aho-Corasick automaton (CACM
+// number of skipped bytes may be strewn; and with them pairs of bytes. Each set is an Aho-Corasick automaton (CACM
 // 18(6), 1975) over byte classes. Their product, in which the strewn literals are cut
 // to their first few bytes so that it stays small, is one table: a byte costs two
 // dependent loads and no branch. Where a cut literal appears, which is rare, the
@@ -28,7 +28,7 @@ const cutMost = 4
 // Automaton is immutable and safe for concurrent use.
 type Automaton struct {
 	class  [256]uint32 // byte to column
-	next   []uint32    // row (state × stride) + column to row; with hit set if the state has something to say
+	next   []uint32    // row (state × stride) + column to row, with flags
 	stride uint32
 	out    map[uint32]output // by row
 
@@ -36,8 +36,12 @@ type Automaton struct {
 	deep   uint32 // rows of strewn from here on are of states as long as the cut, or say something
 }
 
-// hit marks a row at whose state a plain literal or a cut one ends.
-const hit = 1 << 31
+// The flags of what is reached by a byte.
+const (
+	hit   = 1 << 31 // a plain literal or a cut one ends here
+	look  = 1 << 30 // the byte completes a pair
+	flags = hit | look
+)
 
 // output is what ends at one state of the product.
 type output struct {
@@ -48,13 +52,19 @@ type output struct {
 // New compiles plain and strewn literals; a match is reported by index. Bytes for
 // which skip returns true are passed over where strewn ones are looked for; nil skips
 // none. A literal that is empty, or a strewn one made of skipped bytes alone, is an
-// error, because it would match everywhere.
-func New(plain, strewn []string, skip func(byte) bool) (*Automaton, error) {
+// error, because it would match everywhere. So is reported where two bytes stand side by
+// side for which pair returns true; nil reports none. Each kind of first byte makes
+// the automaton larger, and they are of one kind if the same bytes may follow them.
+func New(plain, strewn []string, skip func(byte) bool, pair func(first, second byte) bool) (*Automaton, error) {
 	p, err := newTable(plain, nil, 0)
 	if err != nil {
 		return nil, err
 	}
 	s, err := newTable(strewn, skip, 0)
+	if err != nil {
+		return nil, err
+	}
+	kinds, err := pairsOf(pair)
 	if err != nil {
 		return nil, err
 	}
@@ -64,39 +74,82 @@ func New(plain, strewn []string, skip func(byte) bool) (*Automaton, error) {
 			return nil, err
 		}
 		a := &Automaton{strewn: s, deep: s.rowOfDepth(cut)}
-		if a.multiply(p, gate) {
+		if a.multiply(p, gate, kinds) {
 			return a, nil
 		}
 	}
 	return nil, fmt.Errorf("automaton: more than %d states", maxProduct)
 }
 
-// multiply makes a the product of p and gate, the automaton of the cut literals. It
-// reports whether that is small enough.
-func (a *Automaton) multiply(p, gate *table) bool {
-	type pair struct{ p, g uint32 }
-	columns := map[pair]uint32{}
-	var column []pair
-	for c := range 256 {
-		both := pair{p.class[c], gate.class[c]}
-		if _, ok := columns[both]; !ok {
-			columns[both] = uint32(len(column))
-			column = append(column, both)
+// pairs says which pairs of bytes are looked for.
+type pairs struct {
+	first  [256]uint8  // the kind of a byte that begins pairs, else 0
+	second [256]uint64 // a bit for each kind that the byte may follow
+}
+
+// maxKinds bounds the kinds of first bytes, 0 included.
+const maxKinds = 64
+
+func pairsOf(pair func(first, second byte) bool) (*pairs, error) {
+	p := &pairs{}
+	kinds := map[[256]bool]uint8{{}: 0}
+	for first := 0; first < 256 && pair != nil; first++ {
+		var follows [256]bool
+		for second := range 256 {
+			follows[second] = pair(byte(first), byte(second))
 		}
-		a.class[c] = columns[both]
+		kind, known := kinds[follows]
+		if !known {
+			if len(kinds) == maxKinds {
+				return nil, fmt.Errorf("automaton: more than %d kinds of pairs", maxKinds-1)
+			}
+			kind = uint8(len(kinds))
+			kinds[follows] = kind
+			for second, yes := range follows {
+				if yes {
+					p.second[second] |= 1 << kind
+				}
+			}
+		}
+		p.first[first] = kind
+	}
+	return p, nil
+}
+
+// multiply makes a the product of p, of gate, the automaton of the cut literals, and of
+// the kind of pair that the last byte began. It reports whether that is small enough.
+func (a *Automaton) multiply(p, gate *table, pairs *pairs) bool {
+	type sign struct {
+		p, g   uint32
+		first  uint8
+		second uint64
+	}
+	columns := map[sign]uint32{}
+	var column []sign
+	for c := range 256 {
+		all := sign{p.class[c], gate.class[c], pairs.first[c], pairs.second[c]}
+		if _, ok := columns[all]; !ok {
+			columns[all] = uint32(len(column))
+			column = append(column, all)
+		}
+		a.class[c] = columns[all]
 	}
 	a.stride = uint32(len(column))
 	a.out = map[uint32]output{}
 	whole := gate.rowsIn(a.strewn)
 
-	states := []pair{{}} // in breadth-first order, so that the busy ones share cache lines
-	rows := map[pair]uint32{{}: 0}
+	type state struct {
+		p, g  uint32
+		after uint8
+	}
+	states := []state{{}} // in breadth-first order, so that the busy ones share cache lines
+	rows := map[state]uint32{{}: 0}
 	for i := 0; i < len(states); i++ {
 		from := states[i]
 		for _, c := range column {
-			to := pair{p.next[from.p+c.p], gate.next[from.g+c.g]}
+			to := state{p.next[from.p+c.p], gate.next[from.g+c.g], c.first}
 			row := uint32(0)
-			if to != (pair{}) {
+			if to != (state{}) {
 				var known bool
 				if row, known = rows[to]; !known {
 					if len(states) == maxProduct {
@@ -114,6 +167,9 @@ func (a *Automaton) multiply(p, gate *table) bool {
 					}
 					rows[to] = row
 				}
+			}
+			if from.after > 0 && c.second>>from.after&1 != 0 {
+				row |= look
 			}
 			a.next = append(a.next, row)
 		}

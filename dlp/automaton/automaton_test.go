@@ -42,9 +42,30 @@ func slow(literals []string, p []byte, skip func(byte) bool) []string {
 	return out
 }
 
+// paired is true for some pairs that begin in three ways, one of which another shares.
+func paired(first, second byte) bool {
+	switch first {
+	case '-', '.':
+		return alnum(second)
+	case 'a', 0:
+		return second == 'a' || second == '-'
+	}
+	return false
+}
+
+// slowPairs returns the number of bytes up to the end of each pair.
+func slowPairs(p []byte) (ends []int) {
+	for i := 1; i < len(p); i++ {
+		if paired(p[i-1], p[i]) {
+			ends = append(ends, i+1)
+		}
+	}
+	return ends
+}
+
 // fast collects what a finds in p, fed in pieces of at most size bytes, and holds that
 // it comes in order.
-func fast(t *testing.T, a *Automaton, p []byte, size func() int) (plain, strewn []string) {
+func fast(t *testing.T, a *Automaton, p []byte, size func() int) (plain, strewn []string, pairs []int) {
 	t.Helper()
 	var c Cursor
 	for i := 0; i < len(p); {
@@ -59,26 +80,29 @@ func fast(t *testing.T, a *Automaton, p []byte, size func() int) (plain, strewn 
 				*to = append(*to, fmt.Sprint(lit, "@", i+end))
 			}
 		}
-		a.Scan(&c, p[i:i+n], collect(&plain), collect(&strewn))
+		a.Scan(&c, p[i:i+n], collect(&plain), collect(&strewn), func(end int) { pairs = append(pairs, i+end) })
 		i += n
 	}
 	slices.Sort(plain)
 	slices.Sort(strewn)
-	return plain, strewn
+	return plain, strewn, pairs
 }
 
 func compare(t *testing.T, plain, strewn []string, text []byte, size func() int) {
 	t.Helper()
-	a, err := New(plain, strewn, notAlnum)
+	a, err := New(plain, strewn, notAlnum, paired)
 	if err != nil {
 		t.Fatal(err)
 	}
-	gotPlain, gotStrewn := fast(t, a, text, size)
+	gotPlain, gotStrewn, gotPairs := fast(t, a, text, size)
 	if want := slow(plain, text, nil); !slices.Equal(gotPlain, want) {
 		t.Fatalf("%q in %q: got %v, want %v", plain, text, gotPlain, want)
 	}
 	if want := slow(strewn, text, notAlnum); !slices.Equal(gotStrewn, want) {
 		t.Fatalf("%q strewn in %q: got %v, want %v", strewn, text, gotStrewn, want)
+	}
+	if want := slowPairs(text); !slices.Equal(gotPairs, want) {
+		t.Fatalf("pairs in %q: got %v, want %v", text, gotPairs, want)
 	}
 }
 
@@ -138,7 +162,7 @@ func TestCut(t *testing.T) {
 	for _, c := range "abcdefghijklmnopqrstuvwxyz" {
 		plain = append(plain, string(c)+"-", "-"+string(c)+".")
 	}
-	a, err := New(plain, strewn, notAlnum)
+	a, err := New(plain, strewn, notAlnum, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,24 +173,27 @@ func TestCut(t *testing.T) {
 	for i := range 100 {
 		text = append(text, " a token: "+strewn[i][:8]+"-"+strewn[i][8:]+strewn[i][:9]...)
 	}
-	_, got := fast(t, a, text, func() int { return 1000 })
+	_, got, _ := fast(t, a, text, func() int { return 1000 })
 	if len(got) != 100 {
 		t.Errorf("%d strewn literals, want 100", len(got))
 	}
 }
 
 func TestNewRefuses(t *testing.T) {
-	if _, err := New([]string{""}, nil, nil); err == nil {
+	if _, err := New([]string{""}, nil, nil, nil); err == nil {
 		t.Error("an empty literal was compiled")
 	}
-	if _, err := New(nil, []string{"--"}, notAlnum); err == nil {
+	if _, err := New(nil, []string{"--"}, notAlnum, nil); err == nil {
 		t.Error("a literal of skipped bytes was compiled")
+	}
+	if _, err := New(nil, nil, nil, func(first, second byte) bool { return first == second }); err == nil {
+		t.Error("256 kinds of pairs were compiled")
 	}
 	big := make([]string, 300)
 	for i := range big {
 		big[i] = fmt.Sprint(i) + strings.Repeat("x", 1000)
 	}
-	if _, err := New(big, nil, nil); err == nil {
+	if _, err := New(big, nil, nil, nil); err == nil {
 		t.Error("an automaton over the bound was compiled")
 	}
 }
@@ -180,7 +207,7 @@ func FuzzScan(f *testing.F) {
 			return
 		}
 		n = max(n, 1)
-		if _, err := New([]string{x, y}, []string{y, x}, notAlnum); err != nil {
+		if _, err := New([]string{x, y}, []string{y, x}, notAlnum, nil); err != nil {
 			return
 		}
 		compare(t, []string{x, y}, []string{y, x}, []byte(text), func() int { return n })
@@ -191,12 +218,12 @@ func FuzzScan(f *testing.F) {
 
 func BenchmarkScan(b *testing.B) {
 	a, _ := New([]string{"ghp_", "sk-ant-", "akia", "token", "secret", "api", "private key"},
-		[]string{"ab12cd34ef56ab12cd34", "zz12cd34ef56ab12cd34"}, notAlnum)
+		[]string{"ab12cd34ef56ab12cd34", "zz12cd34ef56ab12cd34"}, notAlnum, nil)
 	text := bytes.Repeat([]byte("func (a *Automaton) Scan(s State, p []byte) { return next[row] }\n"), 1000)
 	none := func(int32, int) {}
 	b.SetBytes(int64(len(text)))
 	var c Cursor
 	for b.Loop() {
-		a.Scan(&c, text, none, none)
+		a.Scan(&c, text, none, none, nil)
 	}
 }

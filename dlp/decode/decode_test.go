@@ -96,27 +96,45 @@ func TestBlank(t *testing.T) {
 	}
 }
 
+// nextFold returns the position of the first escape or look-alike that hides something, or
+// len(src).
+func nextFold(src []byte) int {
+	to := len(src)
+	for i := range to - 1 {
+		if MayFold(src[i], src[i+1]) && Hides(src, i) {
+			to = i
+			break
+		}
+	}
+	if at := NextLetter(src, 0, to); at < to {
+		return at
+	}
+	return to
+}
+
 func TestNextFold(t *testing.T) {
 	for in, want := range map[string]int{
-		"a plain text, with 100% and a=b & <c>": -1,
-		`{"a":"line\nline \"quoted\" \\"}`:      -1,
-		"日本語 and Ü":                             -1,
-		"\x00\x01\x02\x00\x00":                  -1,
-		"ab%20%41":                              5,
-		`ab\n\u0041`:                            4,
-		`ab\\u0041`:                             3,
-		"ab&amp;&#65;":                          7,
-		"ab\u200bc":                             2,
-		"ab=\r\nc":                              2,
-		"a\x00b\x00c\x00":                       1,
-		"\x00a\x00b\x00c":                       2,
-		"text \u0410KIA more of the text":       5,
+		"a plain text, with 100% and a=b & <c>":   -1,
+		`{"a":"line\nline \"quoted\" \\"}`:        -1,
+		"日本語 and Ü":                               -1,
+		"\x00\x01\x02\x00\x00":                    -1,
+		"ab%20%41":                                5,
+		`ab\n\u0041`:                              4,
+		`ab\\u0041`:                               3,
+		"ab&amp;&#65;":                            7,
+		"ab\u200bc":                               2,
+		"ab=\r\nc":                                2,
+		"a\x00b\x00c\x00":                         1,
+		"\x00a\x00b\x00c":                         2,
+		"a\x00\x00\x00b\x00\x00\x00":              3,
+		"\x00\x00\x00a\x00\x00\x00b\x00\x00\x00c": 6,
+		"text \u0410KIA more of the text":         5,
 		"\x00\x01\xff\xfe\u0410\x00\x01\xff\xfe\x80\x90\xa0\x01\x02\x03\x04\x05\x06\x07": -1,
 	} {
 		if want < 0 {
 			want = len(in)
 		}
-		if got := NextFold([]byte(in), 0); got != want {
+		if got := nextFold([]byte(in)); got != want {
 			t.Errorf("%q: got %d, want %d", in, got, want)
 		}
 	}
@@ -207,8 +225,11 @@ func FuzzFold(f *testing.F) {
 		if got, _ := Fold(first, in[n:], true); !bytes.Equal(got, want) {
 			t.Fatalf("cut at %d: %q, whole: %q", cut, got, want)
 		}
-		if at := NextFold(in, 0); at < 0 || at > len(in) {
-			t.Fatalf("NextFold: %d", at)
+		if at := NextLetter(in, 0, len(in)); at < 0 || at > len(in) {
+			t.Fatalf("NextLetter: %d", at)
+		}
+		if i, ok := passedOver(in); ok {
+			t.Fatalf("%q at %d hides something and is passed over", in, i)
 		}
 	})
 }
@@ -324,19 +345,29 @@ func TestWords(t *testing.T) {
 	}
 }
 
-// TestNextFoldSlowly compares with a look at every byte.
-func TestNextFoldSlowly(t *testing.T) {
+// passedOver finds an escape that hides something, though it may not be one. A backslash
+// before another is none: what they hide is found with the other.
+func passedOver(src []byte) (int, bool) {
+	for i := range max(1, len(src)) - 1 {
+		c, next := src[i], src[i+1]
+		if c < 0x80 && starts[c] && Hides(src, i) && !MayFold(c, next) && !(c == '\\' && next == c) {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// TestNextLetter compares with a look at every byte.
+func TestNextLetter(t *testing.T) {
 	l := table()
-	slow := func(src []byte, from int) int {
-		for at := from; at+1 < len(src); at++ {
-			c := src[at]
+	slow := func(src []byte, from, to int) int {
+		for at := from; at < to && at+1 < len(src); at++ {
 			i := at - (at-from)%group
-			if c < 0x80 && starts[c] && l.hides(src, at) && begins[c]&goesOn[src[at+1]]&^(broken|ended) != 0 ||
-				c >= 0xc2 && src[at+1]&0xc0 == 0x80 && mostlyUTF8(src[i:min(i+group, len(src))]) && l.hidesLetter(src, at) {
+			if src[at] >= 0xc2 && src[at+1]&0xc0 == 0x80 && mostlyUTF8(src[i:min(i+group, len(src))]) && l.hidesLetter(src, at) {
 				return at
 			}
 		}
-		return len(src)
+		return to
 	}
 	r := rand.New(rand.NewPCG(5, 6))
 	alphabets := []string{"ab0 %&=\\u\x00#;4", "ab \xd0\x90\xce\x91\xe2\x80\x8b\xf0\x9d\x90\x80", "\xff\x80\xd0\x90 a%41\x00", "abcdefgh ijkl=\n"}
@@ -352,8 +383,12 @@ func TestNextFoldSlowly(t *testing.T) {
 			}
 		}
 		from := r.IntN(len(src) + 1)
-		if got, want := NextFold(src, from), slow(src, from); got != want {
-			t.Fatalf("%q from %d: got %d, want %d", src, from, got, want)
+		to := from + r.IntN(len(src)-from+1)
+		if got, want := NextLetter(src, from, to), slow(src, from, to); got != want {
+			t.Fatalf("%q from %d to %d: got %d, want %d", src, from, to, got, want)
+		}
+		if i, ok := passedOver(src); ok {
+			t.Fatalf("%q at %d hides something and is passed over", src, i)
 		}
 	}
 }

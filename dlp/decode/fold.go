@@ -2,6 +2,7 @@ package decode
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strings"
 	"unicode/utf8"
 )
@@ -68,113 +69,63 @@ func Blank(dst, src []byte) []byte {
 	return dst
 }
 
-// NextFold returns the position of the first escape at or after from that hides a
-// character a secret can be made of, or len(src) if there is none. Escapes for
-// quotes, spaces and line ends hide nothing.
-func NextFold(src []byte, from int) int {
+// MayFold reports whether first and second, side by side, can begin an escape for which
+// [Hides] is true. There are two kinds of first bytes, each followed by what may follow
+// any of its kind.
+func MayFold(first, second byte) bool {
+	switch first {
+	case '%', '\\', '=':
+		return Hex.Has(second) || strings.IndexByte("uUx/'\r\n", second) >= 0
+	case '&', 0:
+		return Token(second) || second == '#'
+	}
+	return false
+}
+
+// Hides reports whether an ASCII escape or a NUL at src[i] hides a character a secret
+// can be made of. Escapes for quotes, spaces and line ends hide nothing.
+func Hides(src []byte, i int) bool { return table().hides(src, i) }
+
+// NextLetter returns the position of the first rune beyond ASCII in src[from:to] that
+// looks like ASCII and stands in text, or to.
+func NextLetter(src []byte, from, to int) int {
 	l := table()
-	for i := from; i < len(src); i += group {
-		end := min(i+group, len(src))
-		hot := pairsOf(src[i:end])
-		if end < len(src) {
-			hot |= begins[src[end-1]] & goesOn[src[end]] &^ (broken | ended)
-		}
-		if hot&letter != 0 && (hot&broken != 0 || !mostlyUTF8(src[i:end])) {
-			hot &^= letter // in binary data the letters of other scripts appear all the time
-		}
-		if hot &^= broken; hot == 0 {
+	for i := from; i < to; i += group {
+		p := src[i:min(i+group, len(src))]
+		if letterless(p) || !mostlyUTF8(p) {
 			continue
 		}
-		for at := i; at < end && at+1 < len(src); at++ {
-			switch begins[src[at]] & goesOn[src[at+1]] & hot {
-			case 0:
-			case letter:
-				if l.hidesLetter(src, at) {
-					return at
-				}
-			default:
-				if l.hides(src, at) {
-					return at
-				}
+		for at := i; at < min(i+group, to) && at+1 < len(src); at++ {
+			if src[at] >= 0xc2 && src[at+1]&0xc0 == 0x80 && l.hidesLetter(src, at) {
+				return at
 			}
 		}
 	}
-	return len(src)
+	return to
 }
 
-// group is how many bytes are looked at together.
+// group is how many bytes are looked at together: in binary data the letters of other
+// scripts appear all the time.
 const group = 32
 
-// What a pair of bytes can begin. Those of an escape that hides something have a bit
-// of begins and goesOn in common.
-const (
-	percent = 1 << iota
-	backslash
-	reference
-	equals
-	nul
-	letter // a rune beyond ASCII that may look like one of it
-	broken // what is not UTF-8: a rune that goes on where none began
-	ended  // or does not go on
-)
-
-// pairsOf returns the bits of all pairs of bytes that stand side by side in p.
-func pairsOf(p []byte) uint8 {
-	var all, before uint16
-	for ; len(p) >= 4; p = p[4:] {
-		a, b, c, d := pairs[p[0]], pairs[p[1]], pairs[p[2]], pairs[p[3]]
-		all |= before&(a>>8) | a&(b>>8) | b&(c>>8) | c&(d>>8)
-		before = d
+// letterless reports whether p is ASCII, or plainly not UTF-8, as most of binary data is:
+// a rune goes on where none began, or does not go on.
+func letterless(p []byte) bool {
+	some := uint64(0)
+	for ; len(p) >= 8; p = p[8:] {
+		x := binary.LittleEndian.Uint64(p)
+		some |= x
+		high, second := x&tops, x<<1&tops
+		lead, on := high&second, high&^second
+		if (^high&(on>>8)|lead&^(on>>8))&(tops>>8) != 0 {
+			return true
+		}
 	}
 	for _, c := range p {
-		now := pairs[c]
-		all |= before & (now >> 8)
-		before = now
+		some |= uint64(c)
 	}
-	if all&ended != 0 {
-		all = all&^ended | broken
-	}
-	return uint8(all)
+	return some&tops == 0
 }
-
-// begins and goesOn tell which pairs of bytes can begin what hides something; pairs is both, goesOn in the upper half.
-var begins, goesOn, pairs = func() (b, g [256]uint8, both [256]uint16) {
-	b['%'], b['\\'], b['&'], b['='], b[0] = percent, backslash, reference, equals, nul
-	for i := range 256 {
-		c := byte(i)
-		if Hex.Has(c) {
-			g[c] |= percent | equals
-		}
-		if Token(c) || c == 0 {
-			g[c] |= nul
-		}
-		if 'a' <= c && c <= 'z' || c == 'U' || c == '#' || c == 'Z' {
-			g[c] |= reference
-		}
-		switch {
-		case c < 0x80:
-			b[c] |= broken
-			g[c] |= ended
-		case c < 0xc0:
-			g[c] |= broken | letter
-		default:
-			b[c] |= ended
-			g[c] |= ended
-			if c >= 0xc2 {
-				b[c] |= letter
-			}
-		}
-	}
-	for _, c := range []byte("uUx/'0123\n") {
-		g[c] |= backslash
-	}
-	g['u'], g['U'] = g['u']|percent, g['U']|percent
-	g['\r'], g['\n'] = g['\r']|equals, g['\n']|equals
-	for i := range both {
-		both[i] = uint16(b[i]) | uint16(g[i])<<8
-	}
-	return
-}()
 
 func (l *lookalikes) hidesLetter(src []byte, i int) bool {
 	r, _ := utf8.DecodeRune(src[i:])
@@ -217,13 +168,14 @@ func (l *lookalikes) hides(src []byte, i int) bool {
 	return false
 }
 
-// wide reports whether the NUL at src[i] stands between two characters of n bytes
-// each, of UTF-16 or UTF-32.
+// wide reports whether the NUL at src[i] is the last one between two characters of n
+// bytes each, of UTF-16 or UTF-32.
 func wide(src []byte, i, n int) bool {
-	if i == 0 || i+n >= len(src) || !Token(src[i-1]) || !Token(src[i+n-1]) || src[i+n] != 0 {
+	before := i - n + 1
+	if before < 0 || i+2 >= len(src) || !Token(src[before]) || !Token(src[i+1]) || src[i+2] != 0 {
 		return false
 	}
-	for _, c := range src[i : i+n-1] {
+	for _, c := range src[before+1 : i] {
 		if c != 0 {
 			return false
 		}

@@ -55,6 +55,9 @@ func (a *Alphabet) Has(c byte) bool { return a.value[c] != outside }
 // need first, so that it skips most of a text: at four that stand so far apart that a
 // word does not hold them all.
 func (a *Alphabet) Run(b []byte, i, least int) (int, bool) {
+	if a == Base64 && least >= wordChars {
+		return base64Run(b, i, least)
+	}
 	const apart, reach = 3, 3 * 3
 	v := &a.value
 	for i+least <= len(b) {
@@ -72,6 +75,35 @@ func (a *Alphabet) Run(b []byte, i, least int) (int, bool) {
 		i = j + 1
 	}
 	return i, false
+}
+
+// base64Run is Run for base64. It looks at words that stand so far apart that a run
+// holds one of them, wherever it begins.
+func base64Run(b []byte, i, least int) (int, bool) {
+	behind := least - wordChars // of the start of a run, the first word that is in it at the latest
+	for j := i + behind; j+wordChars <= len(b); {
+		if base64Chars(binary.LittleEndian.Uint64(b[j:])) != tops {
+			j += behind + 1
+			continue
+		}
+		from := j
+		for from > i && Base64.Has(b[from-1]) {
+			from--
+		}
+		to := j + wordChars
+		for to < len(b) && to-from < least && Base64.Has(b[to]) {
+			to++
+		}
+		if to-from >= least || to == len(b) {
+			return from, to-from >= least
+		}
+		i, j = to, to+behind
+	}
+	end := len(b)
+	for end > i && Base64.Has(b[end-1]) {
+		end--
+	}
+	return end, false
 }
 
 // narrow has a bit for each alphabet that is a part of base64 and has the byte.
