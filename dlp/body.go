@@ -52,7 +52,10 @@ func (s *Scan) Body(o BodyOptions) *BodyScan {
 		s.refuse(UnknownEncoding, err.Error())
 		return b
 	}
-	sink := b.decoded
+	var sink func([]byte) error
+	if len(names) > 0 || framed {
+		sink = b.decoded
+	}
 	var under coding
 	for _, name := range names { // the last was applied last: it is the first to go
 		f, ok := decode.Coding(name)

@@ -23,7 +23,7 @@ type folder struct {
 // escape is called for every pair of bytes that may begin an escape, end bytes into what
 // came in. Most can be told to be none at once.
 func (v *view) escape(end int) {
-	if at := v.done + end - 2; !v.leaf && (len(v.buf)-at < decode.Longest || decode.Hides(v.buf, at)) {
+	if at := v.done + end - 2; !v.leaf && (len(v.buf)-at <= decode.Longest || decode.Hides(v.buf, at)) {
 		v.fold.places = append(v.fold.places, v.base+int64(at))
 	}
 }

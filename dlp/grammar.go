@@ -34,6 +34,9 @@ func grammarOf(contentType string, first []byte) (grammar, string) {
 }
 
 func mediaType(contentType string) (string, map[string]string) {
+	if !strings.Contains(contentType, ";") {
+		return strings.ToLower(strings.TrimSpace(contentType)), nil
+	}
 	kind, params, err := mime.ParseMediaType(contentType)
 	if err != nil {
 		kind, _, _ = strings.Cut(strings.ToLower(contentType), ";")

@@ -23,23 +23,31 @@ type joiner struct {
 // piece is a value on its way to a joiner.
 type piece struct {
 	head  []byte // its first word, at most edge bytes
-	tail  []byte // its last word
+	tail  []byte // its last word, if that is not the first
 	ended bool   // the first word is over
 	long  bool   // and was longer than head
 }
 
 func (p *piece) reset() { *p = piece{head: p.head[:0], tail: p.tail[:0]} }
 
+// more reports whether the piece is more than its head.
+func (p *piece) more() bool { return p.ended || p.long }
+
 func (p *piece) write(b []byte) {
-	if !p.ended && !p.long {
+	if !p.more() {
 		n := 0
 		for n < len(b) && wordByte[b[n]] {
 			n++
 		}
 		take := min(n, edge-len(p.head))
+		p.ended, p.long = n < len(b), take < n
+		if p.more() {
+			p.tail = append(p.tail[:0], p.head...)
+		}
 		p.head = append(p.head, b[:take]...)
-		p.long = p.long || take < n
-		p.ended = n < len(b)
+		if !p.more() {
+			return
+		}
 	}
 	n := 0
 	for n < len(b) && n < edge && wordByte[b[len(b)-1-n]] {
@@ -68,11 +76,14 @@ func (j *joiner) take(p *piece) {
 	if len(p.head) == 0 && len(p.tail) == 0 || j.s.err != nil {
 		return
 	}
-	j.write(p.head)
-	if p.ended || p.long {
-		j.write([]byte{'\n'})
-		j.write(p.tail)
+	if !p.more() {
+		j.write(p.head)
+		return
 	}
+	n := len(p.head)
+	both := append(append(p.head, '\n'), p.tail...)
+	j.write(both)
+	p.head = both[:n]
 }
 
 func (j *joiner) write(b []byte) {
@@ -98,7 +109,9 @@ func (j *joiner) rewind() {
 // value joins a value of the body, whose key came before it.
 func (s *Scan) value(p *piece) {
 	s.values.take(p)
-	s.follow(Body, string(s.key[:min(len(s.key), slotName)]), p)
+	if s.trail != nil {
+		s.follow(Body, string(s.key[:min(len(s.key), slotName)]), p)
+	}
 }
 
 // named joins a key of the body.

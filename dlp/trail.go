@@ -112,7 +112,7 @@ func (t *Trail) forget() {
 // take appends a value: whole if it is one word, else its last one.
 func (at *slot) take(p *piece) {
 	at.last = append(at.last[:0], p.head...)
-	if p.ended || p.long {
+	if p.more() {
 		at.tail = append(at.tail[:0], p.tail...)
 		return
 	}

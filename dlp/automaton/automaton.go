@@ -13,7 +13,10 @@
 // Matching ignores ASCII case.
 package automaton
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // MaxStates bounds the size of the automaton of one set: 2^18 states, at most 40 MiB.
 const MaxStates = 1 << 18
@@ -138,12 +141,8 @@ func (a *Automaton) multiply(p, gate *table, pairs *pairs) bool {
 	a.out = map[uint32]output{}
 	whole := gate.rowsIn(a.strewn)
 
-	type state struct {
-		p, g  uint32
-		after uint8
-	}
 	states := []state{{}} // in breadth-first order, so that the busy ones share cache lines
-	rows := map[state]uint32{{}: 0}
+	rows := map[uint64]uint32{}
 	for i := 0; i < len(states); i++ {
 		from := states[i]
 		for _, c := range column {
@@ -151,7 +150,7 @@ func (a *Automaton) multiply(p, gate *table, pairs *pairs) bool {
 			row := uint32(0)
 			if to != (state{}) {
 				var known bool
-				if row, known = rows[to]; !known {
+				if row, known = rows[to.key()]; !known {
 					if len(states) == maxProduct {
 						return false
 					}
@@ -165,7 +164,7 @@ func (a *Automaton) multiply(p, gate *table, pairs *pairs) bool {
 						a.out[row] = o
 						row |= hit
 					}
-					rows[to] = row
+					rows[to.key()] = row
 				}
 			}
 			if from.after > 0 && c.second>>from.after&1 != 0 {
@@ -174,5 +173,15 @@ func (a *Automaton) multiply(p, gate *table, pairs *pairs) bool {
 			a.next = append(a.next, row)
 		}
 	}
+	a.next = slices.Clone(a.next) // without what it grew into
 	return true
 }
+
+// state is one of the product: a row of each automaton and the kind of pair begun.
+type state struct {
+	p, g  uint32
+	after uint8
+}
+
+// key tells states apart: a row has less than 27 bits, a kind 6.
+func (s state) key() uint64 { return uint64(s.p)<<33 | uint64(s.g)<<6 | uint64(s.after) }

@@ -128,8 +128,12 @@ func (v *voice) join(row, end uint32, lane, n int) uint32 {
 
 // rest reads what is left from there on.
 func (v *voice) rest(row uint32, from int) uint32 {
+	next, class := v.a.next, &v.a.class
 	for i, c := range v.p[from:] {
-		row = v.step(row, v.a.class[c], from+i+1)
+		if row = next[row+class[c]]; row&flags != 0 {
+			v.say(row, from+i+1)
+			row &^= flags
+		}
 	}
 	return row
 }
