@@ -34,7 +34,7 @@ func TestAttackOutlivesItsRoute(t *testing.T) {
 			gone <- struct{}{}
 		}, "api.example.com")
 		c := w.tls("api.example.com", 443, "http/1.1")
-		c.SetDeadline(time.Now().Add(10 * time.Second))
+		c.SetDeadline(time.Now().Add(20 * time.Second))
 		io.WriteString(c, handshake)
 		if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
 			t.Fatalf("%s: %v, %v", row.name, resp, err)
@@ -54,7 +54,7 @@ func TestAttackOutlivesItsRoute(t *testing.T) {
 				select {
 				case <-gone:
 					return errors.New("closed")
-				case <-time.After(3 * time.Second):
+				case <-time.After(10 * time.Second):
 					return nil
 				}
 			})
