@@ -160,6 +160,20 @@ func modules(t *testing.T) []string {
 	return slices.Compact(dirs)
 }
 
+// beside is the directory of the packages among which a program of Node's is one: of
+// PACKAGES/npm/bin/npm-cli.js, to which npm is a link. What npm calls its root need not be there.
+func beside(t *testing.T, program string) string {
+	t.Helper()
+	name, err := exec.LookPath(program)
+	if err == nil {
+		name, err = filepath.EvalSymlinks(name)
+	}
+	if err != nil {
+		t.Fatalf("corpus: %v", err)
+	}
+	return filepath.Join(filepath.Dir(name), "../..")
+}
+
 func corpus(t *testing.T) []sample {
 	var out []sample
 	add := func(s sample) { out = append(out, s) }
@@ -171,8 +185,7 @@ func corpus(t *testing.T) []sample {
 		path, version, _ := strings.Cut(strings.TrimPrefix(module, cache), "@")
 		tree(t, filepath.Join(cache, "cache/download", path, "@v"), regexp.MustCompile(`/`+regexp.QuoteMeta(version)+`\.(info|mod|ziphash|zip)$`), 2<<20, add)
 	}
-	npm := command(t, "npm", "root", "-g")
-	tree(t, npm, regexp.MustCompile(`\.(js|cjs|mjs|json|md|ts)$`), 20<<20, add)
+	tree(t, beside(t, "npm"), regexp.MustCompile(`\.(js|cjs|mjs|json|md|ts)$`), 20<<20, add)
 	tree(t, root, regexp.MustCompile(`\.(png|jpe?g|gif|svg|ico|wasm|gz)$`), 10<<20, add)
 	add(sample{"package-lock.json", lockFile(3000), BodyOptions{Type: "application/json"}})
 	add(sample{"protobuf", protobuf(3 << 20), BodyOptions{Type: "application/grpc"}})

@@ -74,10 +74,16 @@ func TestForeignFUSE(t *testing.T) {
 func TestLateCredentialsAreHidden(t *testing.T) {
 	h := newHost(t)
 	paths := []string{".config/gh/hosts.yml", ".local/share/keyrings/login.keyring", ".netrc", ".cargo/credentials.toml", "seen/control"}
-	s := h.spec("sh", "-c", "while ! test -e "+filepath.Join(h.dir, "go")+"; do sleep 0.01; done; cd && cat "+strings.Join(paths, " ")+"; mkdir -p ~/.config/gh && echo mine > ~/.config/gh/hosts.yml && cat ~/.config/gh/hosts.yml")
+	s := h.spec("sh", "-c", "touch up; while ! test -e go; do sleep 0.01; done; cd && cat "+strings.Join(paths, " ")+"; mkdir -p ~/.config/gh && echo mine > ~/.config/gh/hosts.yml && cat ~/.config/gh/hosts.yml")
 	out := make(chan string, 1)
 	go func() { text, _ := h.run(t, s); out <- text }()
-	time.Sleep(200 * time.Millisecond) // long enough for the walls; the bottle waits for go
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		if _, err := os.Stat(filepath.Join(h.dir, "up")); err == nil {
+			break
+		} else if time.Now().After(end) {
+			t.Fatal("the bottle does not start")
+		}
+	}
 	for _, p := range paths {
 		must(t, os.MkdirAll(filepath.Join(h.home, filepath.Dir(p)), 0o755))
 		must(t, os.WriteFile(filepath.Join(h.home, p), []byte("late "+p+"\n"), 0o644))

@@ -81,7 +81,8 @@ func TestGoldenAsToolsSeeIt(t *testing.T) {
 			return err
 		}))
 	}
-	golden(t, "tools.golden", out.String())
+	// From 1.1 on nft says such a mask in hexadecimal.
+	golden(t, "tools.golden", strings.ReplaceAll(out.String(), "0x3fff != 0x0", "16383 != 0"))
 }
 
 // Applied again, nothing is touched: every change would get the ruleset a new generation.

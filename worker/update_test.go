@@ -129,10 +129,10 @@ func TestUpdatesUnderLoad(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				io.Copy(io.Discard, resp.Body)
+				said, _ := io.ReadAll(resp.Body)
 				resp.Body.Close()
 				if resp.StatusCode != http.StatusOK {
-					t.Errorf("status %d", resp.StatusCode)
+					t.Errorf("status %d: %s", resp.StatusCode, said)
 					return
 				}
 			}
