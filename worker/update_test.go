@@ -139,7 +139,7 @@ func TestUpdatesUnderLoad(t *testing.T) {
 		})
 	}
 	generation := uint64(2)
-	for end := time.Now().Add(2 * time.Minute); (generation < 60 || right.Load() < 40) && time.Now().Before(end); generation++ {
+	for end := time.Now().Add(2 * time.Minute); (generation < 20 || right.Load() < 40) && time.Now().Before(end); generation++ {
 		// A request that a table judges first has its scanner made: where that is slow, the
 		// next table waits for one that got through.
 		for before := right.Load(); ; {
