@@ -174,9 +174,18 @@ func (s *Server) report(e *endpoint, q *call, status int, err error, took time.D
 	}
 	if err != nil {
 		level = slog.LevelWarn
-		attrs = append(attrs, slog.String("err", err.Error()))
+		attrs = append(attrs, slog.String("err", short(err.Error())))
 	}
 	s.log.LogAttrs(q.ctx, level, "api", attrs...)
+}
+
+// short is what a log gets of a text that a caller may have made as long as they liked.
+func short(text string) string {
+	const most = 2 << 10
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
 // find matches the path byte for byte: no segment of the API is ever escaped, and

@@ -31,9 +31,13 @@ const DefaultRun = "/run/bottled"
 // HostInstance is the name of the service's own place in the run directory.
 const HostInstance = "host"
 
-// maxExited bounds the ended bottles of one user that are still told about: nobody's
-// push out another's.
-const maxExited = 128
+// Bounds of the ended bottles of one user that are still told about: nobody's push out
+// another's. A few are, however much their manifests and environments take.
+const (
+	maxExited      = 128
+	maxExitedBytes = 8 << 20
+	minExited      = 4
+)
 
 // Options says how a [Manager] works. The zero value is that of the service.
 type Options struct {
@@ -340,10 +344,24 @@ func (m *Manager) trim(owner uint32) {
 			ended = append(ended, b)
 		}
 	}
-	for len(ended) > maxExited {
-		delete(m.bottles, ended[0].record.ID)
-		ended = ended[1:]
+	bytes := 0
+	for i, b := range slices.Backward(ended) {
+		bytes += b.bytes()
+		if n := len(ended) - i; n > maxExited || n > minExited && bytes > maxExitedBytes {
+			delete(m.bottles, b.record.ID)
+		}
 	}
+}
+
+// bytes is about what the texts of a bottle take of memory.
+func (b *bottle) bytes() int {
+	n := len(b.manifest())
+	for _, list := range [][]string{b.record.Command, b.record.Env} {
+		for _, s := range list {
+			n += len(s)
+		}
+	}
+	return n
 }
 
 func ignoreMissing(err error) error {

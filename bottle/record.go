@@ -1,6 +1,7 @@
 package bottle
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -96,8 +97,10 @@ const recordFile = "bottle.json"
 
 // save writes the record so that a reader finds the old one or the new one whole.
 func (r *record) save(dir string) error {
-	text, err := json.Marshal(r)
-	if err != nil {
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false) // it would make six bytes of some, in a file system that is memory
+	if err := enc.Encode(r); err != nil {
 		return fmt.Errorf("record of bottle %q: %w", r.Name, err)
 	}
 	f, err := os.CreateTemp(dir, recordFile+".*")
@@ -105,7 +108,7 @@ func (r *record) save(dir string) error {
 		return fmt.Errorf("record of bottle %q: %w", r.Name, err)
 	}
 	defer os.Remove(f.Name()) // fails once it is renamed
-	_, err = f.Write(text)
+	_, err = f.Write(text.Bytes())
 	if err = errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("record of bottle %q: %w", r.Name, err)
 	}
