@@ -2,6 +2,7 @@ package bottle
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,4 +50,51 @@ func TestAClosedWayToTheDirectory(t *testing.T) {
 		}
 		nothingLeft(t, m)
 	}
+}
+
+// TestRootsDirectoryIsNoLink has somebody put a link in the place of the directory that root
+// starts a bottle in: its owner's rights there would be the bottle's. The control writes by
+// the real path.
+func TestRootsDirectoryIsNoLink(t *testing.T) {
+	base, err := os.MkdirTemp("/var/lib", "bottled-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(base) })
+	roots, link, below := filepath.Join(base, "roots"), filepath.Join(base, "link"), filepath.Join(base, "link", "below")
+	err = errors.Join(os.Chmod(base, 0o755), os.MkdirAll(filepath.Join(roots, "below"), 0o755), os.Symlink(roots, link))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newManager(t)
+	write := func(dir string) error {
+		i, err := m.Create(t.Context(), root, CreateOptions{Command: []string{"touch", "written"}, Dir: dir, Manifest: []byte("version: 1\n")})
+		if err != nil {
+			return err
+		}
+		exit, err := m.Wait(t.Context(), root, i.ID, false)
+		if err == nil && exit.Code != 0 {
+			err = fmt.Errorf("exit status %d", exit.Code)
+		}
+		return err
+	}
+	for _, dir := range []string{roots, filepath.Join(roots, "below")} {
+		if err := write(dir); err != nil {
+			t.Errorf("the control: %q: %v", dir, err)
+		}
+		if err := os.Remove(filepath.Join(dir, "written")); err != nil {
+			t.Errorf("the control: %v", err)
+		}
+	}
+	for _, dir := range []string{link, below} {
+		if err := write(dir); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), "write the real path") {
+			t.Errorf("%q: %v", dir, err)
+		}
+	}
+	for _, dir := range []string{roots, filepath.Join(roots, "below")} {
+		if _, err := os.Stat(filepath.Join(dir, "written")); err == nil {
+			t.Errorf("the bottle wrote to %q", dir)
+		}
+	}
+	nothingLeft(t, m)
 }

@@ -87,6 +87,11 @@ func (a *App) createRequest(o runOptions) (r api.CreateRequest, err error) {
 	if r.Dir, err = filepath.Abs(o.dir); err != nil {
 		return r, fmt.Errorf("working directory: %w", err)
 	}
+	if runAs == nil && os.Geteuid() == 0 { // PWD may lead over links, which the daemon does not follow for root
+		if real, err := filepath.EvalSymlinks(r.Dir); err == nil {
+			r.Dir = real
+		}
+	}
 	a.noteShared(r.Dir, homeOf(runAs), o.manifest, m.parsed.Bottle)
 	refs, err := m.refs()
 	if err != nil {

@@ -77,7 +77,7 @@ func (b *builder) openBind(what, path string) (err error) {
 	}
 	d := bind{mapped: b.MapDir && path == b.Dir}
 	if d.mapped {
-		d.fd, err = openLocation(path)
+		d.fd, err = openReal(path)
 	} else {
 		err = identity.As(b.User, func() (err error) {
 			d.fd, err = openLocation(path)
@@ -118,6 +118,17 @@ func (b *builder) openBind(what, path string) (err error) {
 
 func openLocation(path string) (int, error) {
 	return unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+}
+
+// openReal opens a location on behalf of root, who may stand in a directory of somebody
+// else's: a link that they put in its place would lead the mapping, and so what the bottle
+// may write, to any directory of the host.
+func openReal(path string) (int, error) {
+	fd, err := unix.Openat2(unix.AT_FDCWD, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS})
+	if errors.Is(err, unix.ELOOP) {
+		return -1, errors.New("a symbolic link is on the way: for root, write the real path")
+	}
+	return fd, err
 }
 
 // nameOf returns the path by which fd was found, without symbolic links.

@@ -22,12 +22,18 @@ func OwnerMapping(dir string, id identity.Identity) (int, error) {
 	if err := id.Check(); err != nil {
 		return -1, err
 	}
+	at, err := openReal(dir)
+	if err != nil {
+		return -1, DirError(dir, err)
+	}
 	var st unix.Stat_t
-	if err := unix.Stat(dir, &st); err != nil {
+	err = unix.Fstat(at, &st)
+	unix.Close(at)
+	if err != nil {
 		return -1, DirError(dir, err)
 	}
 	fd := -1
-	err := thread.Run(func() (err error) {
+	err = thread.Run(func() (err error) {
 		// The process exists to make the namespace. Traced, it stops before its
 		// first instruction, and is killed there.
 		pid, err := syscall.ForkExec("/proc/self/exe", []string{"bottled-userns"}, &syscall.ProcAttr{
