@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -69,9 +68,13 @@ func TestShareOfOneUser(t *testing.T) {
 	go list(nil, 0)
 	<-h.entered
 
-	large := fmt.Sprintf(`{"manifest": "version: 1\\n", "command": ["true"], "dir": "/", "env": ["A=%s"]}`, strings.Repeat("x", MaxBody-100))
-	create := func(own *share, uid uint32) { answers <- call(own, uid, "POST", "/v1/bottles", large) }
-	fit := maxBodies / len(large)
+	document := `{"manifest": "version: 1\n", "command": ["true"], "dir": "/"}`
+	create := func(own *share, uid uint32) { answers <- call(own, uid, "POST", "/v1/bottles", document) }
+	const fit = 3
+	before := int64(maxBodies - fit*len(document)) // of others that are under way
+	if !one.bodies.TryAcquire(before) {
+		t.Fatal("the bodies are taken already")
+	}
 	for range fit {
 		go create(one, 1)
 	}
@@ -79,7 +82,7 @@ func TestShareOfOneUser(t *testing.T) {
 		<-h.entered
 	}
 	var e Error
-	if w := call(one, 1, "POST", "/v1/bottles", large); w.Code != http.StatusServiceUnavailable || json.Unmarshal(w.Body.Bytes(), &e) != nil || e.Message != errTooMuch.message {
+	if w := call(one, 1, "POST", "/v1/bottles", document); w.Code != http.StatusServiceUnavailable || json.Unmarshal(w.Body.Bytes(), &e) != nil || e.Message != errTooMuch.message {
 		t.Errorf("the document over the bound: %d %s", w.Code, w.Body)
 	}
 	go create(other, 2)
@@ -91,6 +94,7 @@ func TestShareOfOneUser(t *testing.T) {
 			t.Errorf("%d %s", w.Code, w.Body)
 		}
 	}
+	one.bodies.Release(before)
 	if !one.answers.TryAcquire(maxAnswers) || !one.bodies.TryAcquire(maxBodies) {
 		t.Error("not all of the share came back")
 	}
