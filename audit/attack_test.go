@@ -18,7 +18,7 @@ func TestAttackQuery(t *testing.T) {
 		probe := func(e Event) attack.Probe {
 			return func(t *testing.T) error {
 				w := &writer{}
-				l := NewLog(w, LogOptions{})
+				l := newLog(w, logOptions{})
 				e.Authority = "api.example.com"
 				l.Record(e)
 				closeLog(t, l)

@@ -12,8 +12,8 @@ import (
 
 // Bounds of a log on disk when [FileOptions] does not say.
 const (
-	DefaultFileSize = 64 << 20 // bytes in one file
-	DefaultFileKeep = 4        // older files beside it
+	defaultFileSize = 64 << 20 // bytes in one file
+	defaultFileKeep = 4        // older files beside it
 )
 
 // FileOptions bounds what a log may take of the disk: (Keep+1) × Size bytes. The
@@ -21,7 +21,7 @@ const (
 type FileOptions struct {
 	Size  int64 // bytes in one file, at least one batch of 64 KiB
 	Keep  int   // older files, as path.1 (the newest) to path.Keep; negative keeps none
-	Queue int   // see [LogOptions]
+	Queue int   // events held between callers and writer; 0 is 4096
 }
 
 // Open opens the log at path, or makes it with mode 0600, and goes on from its
@@ -32,18 +32,18 @@ type FileOptions struct {
 // closes: SIGKILL loses what is queued, a power failure may lose more.
 func Open(path string, o FileOptions) (*Log, error) {
 	if o.Size <= 0 {
-		o.Size = DefaultFileSize
+		o.Size = defaultFileSize
 	}
 	o.Size = max(o.Size, batch)
 	if o.Keep == 0 {
-		o.Keep = DefaultFileKeep
+		o.Keep = defaultFileKeep
 	}
 	f := &file{path: path, max: o.Size, keep: max(o.Keep, 0)}
 	head, torn, err := f.open()
 	if err != nil {
 		return nil, fmt.Errorf("audit log %q: %w", path, err)
 	}
-	l := NewLog(f, LogOptions{Queue: o.Queue, Head: head})
+	l := newLog(f, logOptions{Queue: o.Queue, Head: head})
 	if torn > 0 {
 		l.Record(Event{Time: time.Now(), Kind: Torn, Count: uint64(torn), Reason: "half-written-line"})
 	}

@@ -9,16 +9,16 @@ import (
 	"time"
 )
 
-// DefaultQueue is how many events a [Log] holds between its callers and its
-// writer when [LogOptions] does not say.
-const DefaultQueue = 4096
+// defaultQueue is how many events a [Log] holds between its callers and its
+// writer when logOptions does not say.
+const defaultQueue = 4096
 
 // batch bounds the bytes that go out in one write.
 const batch = 64 << 10
 
-// LogOptions says how a [Log] is made. The zero value is a good one.
-type LogOptions struct {
-	Queue int              // events held; 0 is DefaultQueue
+// logOptions says how a [Log] is made. The zero value is a good one.
+type logOptions struct {
+	Queue int              // events held; 0 is defaultQueue
 	Head  Head             // what the chain goes on from
 	Now   func() time.Time // for the log's own events; nil is time.Now
 }
@@ -49,12 +49,12 @@ type Log struct {
 	err  error
 }
 
-// NewLog starts a log that writes to w, whole lines at a time, and closes w when
+// newLog starts a log that writes to w, whole lines at a time, and closes w when
 // it is closed itself. A Write of w that fails has written nothing, or the chain
 // breaks there.
-func NewLog(w io.WriteCloser, o LogOptions) *Log {
+func newLog(w io.WriteCloser, o logOptions) *Log {
 	if o.Queue <= 0 {
-		o.Queue = DefaultQueue
+		o.Queue = defaultQueue
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -80,7 +80,7 @@ func closeLog(t *testing.T, l *Log) Head {
 
 func TestLog(t *testing.T) {
 	w := &writer{}
-	l := NewLog(w, LogOptions{})
+	l := newLog(w, logOptions{})
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
@@ -109,7 +109,7 @@ func TestLog(t *testing.T) {
 // TestNeverBlocks holds the writer up: Record returns, counts, and says so afterwards.
 func TestNeverBlocks(t *testing.T) {
 	w := &writer{gate: make(chan struct{})}
-	l := NewLog(w, LogOptions{Queue: 10})
+	l := newLog(w, logOptions{Queue: 10})
 	start := time.Now()
 	const n = 10000
 	for range n {
@@ -147,7 +147,7 @@ func TestNeverBlocks(t *testing.T) {
 // lost, and none of another's, nor of the daemon's own.
 func TestOneOwnerLeavesRoom(t *testing.T) {
 	w := &writer{gate: make(chan struct{})}
-	l := NewLog(w, LogOptions{Queue: 64})
+	l := newLog(w, logOptions{Queue: 64})
 	for range 10000 {
 		l.Record(Event{Owner: "1001"})
 	}
@@ -179,7 +179,7 @@ func TestOneOwnerLeavesRoom(t *testing.T) {
 // TestWriterFails fills the disk for a while: the chain holds and the loss is on record.
 func TestWriterFails(t *testing.T) {
 	w := &writer{}
-	l := NewLog(w, LogOptions{})
+	l := newLog(w, logOptions{})
 	record := func(n int, fail bool) {
 		w.setFail(fail)
 		before, total := w.len(), l.Dropped()
@@ -209,7 +209,7 @@ func TestWriterFails(t *testing.T) {
 
 func TestCloseWithContext(t *testing.T) {
 	w := &writer{gate: make(chan struct{})}
-	l := NewLog(w, LogOptions{})
+	l := newLog(w, logOptions{})
 	l.Record(Event{})
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -222,7 +222,7 @@ func TestCloseWithContext(t *testing.T) {
 
 func TestVerify(t *testing.T) {
 	w := &writer{}
-	l := NewLog(w, LogOptions{})
+	l := newLog(w, logOptions{})
 	for i := range 5 {
 		l.Record(Event{Bottle: fmt.Sprint("b", i)})
 	}
@@ -413,7 +413,7 @@ func TestMulti(t *testing.T) {
 }
 
 func BenchmarkRecord(b *testing.B) {
-	l := NewLog(&nowhere{}, LogOptions{Queue: 1 << 16})
+	l := newLog(&nowhere{}, logOptions{Queue: 1 << 16})
 	e := full()
 	for b.Loop() {
 		l.Record(e)

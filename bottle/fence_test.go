@@ -32,7 +32,7 @@ func TestReach(t *testing.T) {
 		{"upstream_proxy: {url: 'http://10.1.2.3:3128'}", bpf.Reach{Openings: []bpf.Opening{{Port: 3128, To: prefix("10.1.2.3/32")}}}},
 		{"upstream_proxy: {url: 'http://[fd00::3]:3128'}", bpf.Reach{Openings: []bpf.Opening{{Port: 3128, To: prefix("fd00::3/128")}}}},
 	} {
-		p, err := Prepare(root, CreateOptions{Command: []string{"true"}, Dir: "/", Manifest: []byte("version: 1\n" + c.manifest + "\n")})
+		p, err := prepare(root, CreateOptions{Command: []string{"true"}, Dir: "/", Manifest: []byte("version: 1\n" + c.manifest + "\n")})
 		if err != nil {
 			t.Fatalf("%s: %v", c.manifest, err)
 		}

@@ -1,6 +1,7 @@
 package bottle
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -18,6 +19,16 @@ type instance struct {
 	dir  string
 	lock *os.File
 }
+
+// NewInstance makes up a name for a daemon that serves one bottle.
+func NewInstance() string {
+	var b [8]byte
+	rand.Read(b[:]) // never fails
+	return selfPrefix + hex.EncodeToString(b[:])
+}
+
+// selfPrefix begins the names of instances that serve one bottle.
+const selfPrefix = "self-"
 
 // errInUse is a folder of a living daemon.
 var errInUse = errors.New("another bottled is running")

@@ -2,34 +2,22 @@ package bottle
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
-	"sort"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"bottled/audit"
 	"bottled/bpf"
 	"bottled/cgroup"
 	"bottled/policy"
 	"bottled/trust"
 )
-
-// DefaultRun is where state lies: a tmpfs, so that a reboot forgets it all.
-const DefaultRun = "/run/bottled"
-
-// HostInstance is the name of the service's own place in the run directory.
-const HostInstance = "host"
 
 // Bounds of the ended bottles of one user that are still told about: nobody's push out
 // another's. A few are, however much their manifests and environments take.
@@ -38,27 +26,6 @@ const (
 	maxExitedBytes = 8 << 20
 	minExited      = 4
 )
-
-// Options says how a [Manager] works. The zero value is that of the service.
-type Options struct {
-	Run      string // default [DefaultRun]
-	Instance string // default [HostInstance]
-	// Resolver is "address:port" of the DNS server that enforcers ask; empty means the host's configuration.
-	Resolver string
-	Log      *slog.Logger // default: discard
-	Audit    audit.Sink   // default: none
-	// Policy is the operator's floor; default [policy.Default].
-	Policy *policy.Policy
-	// DLPKey is the file with the host's key of fingerprints, made if it is not there;
-	// default: [DefaultDLPKey] with the default Run, else dlp.key in Run.
-	DLPKey string
-	// Executable is run to be init and worker; default /proc/self/exe.
-	Executable string
-	// Fault is called before each step of an operation ("start", "update", "release")
-	// with the step's number, from 1, and name; its error fails the step. For tests,
-	// which also end the process in it. It is called from several goroutines at once.
-	Fault func(operation string, step int, name string) error
-}
 
 // Manager holds the bottles of one daemon. Its methods may be called from several
 // goroutines at once; calls for one bottle take turns where they change it.
@@ -86,47 +53,19 @@ type Manager struct {
 // earlier daemon left there whole, and releases every other leaving that no living
 // daemon holds. It refuses where another daemon has the place.
 func NewManager(ctx context.Context, o Options) (*Manager, error) {
-	if o.DLPKey == "" && (o.Run == "" || o.Run == DefaultRun) {
-		o.DLPKey = DefaultDLPKey
-	}
-	if o.Run == "" {
-		o.Run = DefaultRun
-	}
-	if o.Instance == "" {
-		o.Instance = HostInstance
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.Audit == nil {
-		o.Audit = audit.Discard
-	}
-	if o.Executable == "" {
-		o.Executable = "/proc/self/exe"
-	}
-	if o.Policy == nil {
-		o.Policy = policy.Default()
-	}
-	if o.Fault == nil {
-		o.Fault = func(string, int, string) error { return nil }
+	o, err := o.complete()
+	if err != nil {
+		return nil, err
 	}
 	names, err := newResolvers(o.Resolver)
 	if err != nil {
 		return nil, err
 	}
-	run, err := filepath.Abs(o.Run)
-	if err != nil {
-		return nil, fmt.Errorf("run directory: %w", err)
-	}
-	o.Run = run
-	if o.DLPKey == "" {
-		o.DLPKey = filepath.Join(run, "dlp.key")
-	}
-	groups, err := cgroup.Base()
+	base, err := cgroup.Base()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	pins, err := bpf.FS(filepath.Join(o.Run, "bpf"))
+	bpfFS, err := bpf.FS(filepath.Join(o.Run, "bpf"))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
@@ -139,12 +78,12 @@ func NewManager(ctx context.Context, o Options) (*Manager, error) {
 		inst.close()
 		return nil, err
 	}
-	base, pins := filepath.Join(groups, place), filepath.Join(pins, "bottled", place)
+	groups, pins := filepath.Join(base, place), filepath.Join(bpfFS, "bottled", place) // of all instances of this run directory
 	m := &Manager{
 		o:        o,
 		instance: inst,
-		base:     groups,
-		cgroups:  filepath.Join(base, o.Instance),
+		base:     base,
+		cgroups:  filepath.Join(groups, o.Instance),
 		pins:     filepath.Join(pins, o.Instance),
 		trust:    trust.NewHost(os.DirFS("/").(fs.ReadLinkFS)),
 		dlpKey:   hostDLPKey(o),
@@ -161,7 +100,7 @@ func NewManager(ctx context.Context, o Options) (*Manager, error) {
 	}
 	own, quit := context.WithCancel(context.Background())
 	m.quit, m.ending = quit, own.Done()
-	m.sweep(base, pins)
+	m.sweep(groups, pins)
 	m.recover(ctx)
 	go names.follow(own, m.askOthers)
 	return m, nil
@@ -186,15 +125,6 @@ func (b *bottle) askOthers() {
 		b.m.o.Log.Error("cannot tell a fence of the host's new name servers: its bottle resolves no name", "bottle", b.record.ID, "error", err)
 	}
 }
-
-// NewInstance makes up a name for a daemon that serves one bottle.
-func NewInstance() string {
-	var b [8]byte
-	rand.Read(b[:]) // never fails
-	return selfPrefix + hex.EncodeToString(b[:])
-}
-
-const selfPrefix = "self-"
 
 // private says whether the bottles end with the daemon.
 func (m *Manager) private() bool { return strings.HasPrefix(m.o.Instance, selfPrefix) }
@@ -245,7 +175,7 @@ func (m *Manager) sorted(all bool) []*bottle {
 			list = append(list, b)
 		}
 	}
-	sort.Slice(list, func(i, j int) bool { return list[i].record.Created.Before(list[j].record.Created) })
+	slices.SortFunc(list, func(x, y *bottle) int { return x.record.Created.Compare(y.record.Created) })
 	return list
 }
 
@@ -370,8 +300,6 @@ func ignoreMissing(err error) error {
 	}
 	return err
 }
-
-var _ io.Closer = (*Manager)(nil)
 
 // now is when a bottle is said to begin.
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }

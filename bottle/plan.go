@@ -15,9 +15,9 @@ import (
 	"bottled/secret"
 )
 
-// Plan is what a bottle will be: worked out from what was asked, without touching
+// plan is what a bottle will be: worked out from what was asked, without touching
 // the host. It holds names of tokens and no token.
-type Plan struct {
+type plan struct {
 	name     string
 	identity Identity
 	mapped   bool // the identity is made up from the cgroup's id at the start
@@ -35,10 +35,10 @@ type Plan struct {
 	upstreamCA []byte // PEM
 }
 
-// Prepare works out the plan. Whatever is wrong with the request is found here,
+// prepare works out the plan. Whatever is wrong with the request is found here,
 // before anything changes.
-func Prepare(c Caller, o CreateOptions) (*Plan, error) {
-	p := &Plan{name: o.Name, command: o.Command, dir: o.Dir, manifest: o.Manifest, terminal: o.Terminal, attached: o.Attached}
+func prepare(c Caller, o CreateOptions) (*plan, error) {
+	p := &plan{name: o.Name, command: o.Command, dir: o.Dir, manifest: o.Manifest, terminal: o.Terminal, attached: o.Attached}
 	if p.name == "" {
 		p.name = "b-" + newID()[:8]
 	}
@@ -127,7 +127,7 @@ func contents(p routes.PEM, files map[string][]byte) ([]byte, error) {
 	return []byte(read.Inline), nil
 }
 
-func (p *Plan) readManifest(o CreateOptions) error {
+func (p *plan) readManifest(o CreateOptions) error {
 	t, err := readTable(o.ManifestName, o.Manifest)
 	if err != nil {
 		return err
@@ -162,7 +162,7 @@ func (p *Plan) readManifest(o CreateOptions) error {
 
 // complete refuses a plan in which a token that a route needs has no value, and an
 // environment that holds one: then the bottle could read what it must not see.
-func (p *Plan) complete(tokens map[string]secret.Token) error {
+func (p *plan) complete(tokens map[string]secret.Token) error {
 	if err := onlyOwn(tokens); err != nil {
 		return err
 	}
@@ -185,7 +185,7 @@ func (p *Plan) complete(tokens map[string]secret.Token) error {
 }
 
 // record is what is written down of the plan.
-func (p *Plan) record(c Caller, id string, created time.Time) record {
+func (p *plan) record(c Caller, id string, created time.Time) record {
 	r := record{
 		Version: recordVersion, ID: id, Name: p.name, Owner: c.UID, User: p.identity, Home: p.home,
 		Command: p.command, Dir: p.dir, Env: p.env, Terminal: p.terminal, Attached: p.attached, Created: created,
@@ -198,7 +198,7 @@ func (p *Plan) record(c Caller, id string, created time.Time) record {
 
 // environment is the command's: what a program expects to find, what the manifest
 // sets, and what the caller passed, which counts most but for who one is.
-func (p *Plan) environment(o CreateOptions) error {
+func (p *plan) environment(o CreateOptions) error {
 	for _, kv := range o.Env {
 		if name, _, ok := strings.Cut(kv, "="); !ok || name == "" || strings.ContainsRune(kv, 0) {
 			return fmt.Errorf("%w: environment: %q is not NAME=value", ErrInvalid, kv)
@@ -220,7 +220,7 @@ func (p *Plan) environment(o CreateOptions) error {
 // checkDir refuses a working directory that the bottle's user could not be in, where that
 // user is one made up for root: which one it will be does not matter, all are strangers
 // to the host. Of others' directories the first process finds it out.
-func (p *Plan) checkDir() error {
+func (p *plan) checkDir() error {
 	if !p.mapped || filepath.Clean(p.dir) == p.home {
 		return nil
 	}
@@ -232,7 +232,7 @@ func (p *Plan) checkDir() error {
 }
 
 // lookup is the environment as a function, for what depends on it.
-func (p *Plan) lookup(name string) (string, bool) {
+func (p *plan) lookup(name string) (string, bool) {
 	for _, kv := range p.env {
 		if value, ok := strings.CutPrefix(kv, name+"="); ok {
 			return value, true

@@ -24,22 +24,22 @@ import (
 // The files of o.Stdio are the Manager's from here on, whatever the outcome.
 func (m *Manager) Create(ctx context.Context, c Caller, o CreateOptions) (Info, error) {
 	defer o.Stdio.Close()
-	plan, err := m.plan(ctx, c, o)
+	p, err := m.plan(ctx, c, o)
 	if err != nil {
 		return Info{}, err
 	}
-	if err := plan.checkDir(); err != nil {
+	if err := p.checkDir(); err != nil {
 		return Info{}, err
 	}
-	b := newBottle(m, plan.record(c, newID(), now()))
+	b := newBottle(m, p.record(c, newID(), now()))
 	ctx, b.abandon = context.WithCancelCause(ctx)
 	defer b.abandon(nil)
 	if err := m.add(c, b); err != nil {
 		return Info{}, err
 	}
 	began := time.Now()
-	s := &start{ctx: ctx, m: m, b: b, record: b.record, plan: plan, stdio: o.Stdio, net: netns.Default()}
-	if s.tokens, err = m.tokens(ctx, c.subject(), plan.table, o.Tokens); err == nil {
+	s := &start{ctx: ctx, m: m, b: b, record: b.record, plan: p, stdio: o.Stdio, net: netns.Default()}
+	if s.tokens, err = m.tokens(ctx, c.subject(), p.table, o.Tokens); err == nil {
 		err = s.run(ctx)
 	}
 	if err != nil {
@@ -61,7 +61,7 @@ func (m *Manager) Create(ctx context.Context, c Caller, o CreateOptions) (Info, 
 		}
 		return Info{}, err
 	}
-	b.setTerms(plan.table, s.tokens, nil)
+	b.setTerms(p.table, s.tokens, nil)
 	b.attach()
 	b.begin(s.record)
 	b.askOthers() // they may have changed while it was not among those that run
@@ -82,14 +82,14 @@ func (b *bottle) forgetStart() {
 	close(b.ended) // for who asked to stop it meanwhile
 }
 
-// plan is [Prepare] held to the operator's floor, with nothing missing.
-func (m *Manager) plan(ctx context.Context, c Caller, o CreateOptions) (*Plan, error) {
+// plan is [prepare] held to the operator's floor, with nothing missing.
+func (m *Manager) plan(ctx context.Context, c Caller, o CreateOptions) (*plan, error) {
 	end, err := m.reading.begin(ctx, c.UID)
 	if err != nil {
 		return nil, err
 	}
 	defer end()
-	p, err := Prepare(c, o)
+	p, err := prepare(c, o)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +105,7 @@ type start struct {
 	b      *bottle
 	record record          // becomes the bottle's once it runs: others look at that one meanwhile
 	ctx    context.Context // of who asked for it
-	plan   *Plan
+	plan   *plan
 	tokens map[string]lent // by reference
 	stdio  Stdio
 	net    netns.Plan

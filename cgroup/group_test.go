@@ -71,7 +71,7 @@ func TestLife(t *testing.T) {
 	if g.ID() != stat.Ino || g.ID() == 0 {
 		t.Errorf("id %d, inode %d", g.ID(), stat.Ino)
 	}
-	if populated, err := g.Populated(); populated || err != nil {
+	if populated, err := g.populated(); populated || err != nil {
 		t.Errorf("new: %t, %v", populated, err)
 	}
 	cmds := sleepers(t, g, 3)
@@ -79,7 +79,7 @@ func TestLife(t *testing.T) {
 	must(t, err)
 	defer below.Close()
 	cmds = append(cmds, sleepers(t, below, 2)...)
-	if populated, err := g.Populated(); !populated || err != nil {
+	if populated, err := g.populated(); !populated || err != nil {
 		t.Errorf("with processes: %t, %v", populated, err)
 	}
 	if pids, err := g.Processes(); len(pids) != 5 || err != nil {
@@ -87,7 +87,7 @@ func TestLife(t *testing.T) {
 	}
 	short, stop := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer stop()
-	if err := g.WaitEmpty(short); !errors.Is(err, context.DeadlineExceeded) {
+	if err := g.waitEmpty(short); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("waiting for processes that stay: %v", err)
 	}
 	if err := Remove(short, filepath.Join(dir, "one")); !errors.Is(err, context.DeadlineExceeded) {
@@ -95,15 +95,15 @@ func TestLife(t *testing.T) {
 	}
 	must(t, g.Kill(t.Context()))
 	killed(t, cmds)
-	if populated, err := g.Populated(); populated || err != nil {
+	if populated, err := g.populated(); populated || err != nil {
 		t.Errorf("killed: %t, %v", populated, err)
 	}
 	must(t, Remove(t.Context(), filepath.Join(dir, "one")))
 	must(t, Remove(t.Context(), filepath.Join(dir, "one")))
 	// Of a group that is gone, everything is over.
 	must(t, g.Kill(t.Context()))
-	must(t, g.WaitEmpty(t.Context()))
-	if populated, err := g.Populated(); populated || err != nil {
+	must(t, g.waitEmpty(t.Context()))
+	if populated, err := g.populated(); populated || err != nil {
 		t.Errorf("removed: %t, %v", populated, err)
 	}
 	if pids, err := g.Processes(); len(pids) != 0 || err != nil {

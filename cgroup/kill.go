@@ -23,7 +23,7 @@ func (g *Group) Kill(ctx context.Context) error {
 	err := os.WriteFile(filepath.Join(g.path, "cgroup.kill"), []byte("1"), 0)
 	switch {
 	case err == nil:
-		err = g.WaitEmpty(ctx)
+		err = g.waitEmpty(ctx)
 	case errors.Is(err, fs.ErrNotExist):
 		// Gone, or a kernel before 5.14.
 		err = g.killEach(ctx)
@@ -83,9 +83,9 @@ func (g *Group) Processes() ([]int, error) {
 	return pids, err
 }
 
-// Populated says whether a process is in the group or below it. A group that is gone
+// populated says whether a process is in the group or below it. A group that is gone
 // has none.
-func (g *Group) Populated() (bool, error) {
+func (g *Group) populated() (bool, error) {
 	data, err := os.ReadFile(filepath.Join(g.path, "cgroup.events"))
 	if err != nil {
 		return false, ignoreGone(err)
@@ -99,15 +99,15 @@ func (g *Group) Populated() (bool, error) {
 	return true, fmt.Errorf("%s/cgroup.events says nothing of processes", g.path)
 }
 
-// WaitEmpty waits until no process is in the group or below it, or until ctx is done.
-func (g *Group) WaitEmpty(ctx context.Context) error {
+// waitEmpty waits until no process is in the group or below it, or until ctx is done.
+func (g *Group) waitEmpty(ctx context.Context) error {
 	events, err := os.Open(filepath.Join(g.path, "cgroup.events"))
 	if err != nil {
 		return ignoreGone(err)
 	}
 	defer events.Close()
 	for {
-		populated, err := g.Populated()
+		populated, err := g.populated()
 		if err != nil || !populated {
 			return err
 		}

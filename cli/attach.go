@@ -59,46 +59,22 @@ func (a *App) attached(ctx context.Context, signals <-chan os.Signal, terminal b
 	}
 	defer streams.close()
 
-	starting, abort := context.WithCancel(ctx)
-	defer abort()
-	type started struct {
-		id  string
-		err error
-	}
-	start := make(chan started, 1)
-	go func() {
-		id, err := p.start(starting, streams.files())
-		start <- started{id, err}
-	}()
-	var s started
-	var early os.Signal
-	for waiting := true; waiting; {
-		select {
-		case s = <-start:
-			waiting = false
-		case sig := <-signals:
-			if sig != unix.SIGCONT && sig != unix.SIGTSTP {
-				early = sig
-				abort()
-			}
-		}
-	}
+	id, early, err := p.begin(ctx, signals, streams.files())
 	streams.handedOver()
-	if early != nil {
-		// What was made all the same has nobody attached, and is stopped.
-		return 128 + int(early.(syscall.Signal)), nil
+	if early != 0 {
+		return 128 + int(early), nil
 	}
-	if s.err != nil {
-		return 0, s.err
+	if err != nil {
+		return 0, err
 	}
 
 	relaying, stop := context.WithCancel(ctx)
 	defer stop()
-	go forward(relaying, signals, s.id, p)
+	go forward(relaying, signals, id, p)
 	relay := make(chan error, 1)
 	go func() { relay <- streams.relay(relaying) }()
 
-	exit, err := patiently(ctx, func(ctx context.Context) (api.Exit, error) { return p.wait(ctx, s.id) })
+	exit, err := patiently(ctx, func(ctx context.Context) (api.Exit, error) { return p.wait(ctx, id) })
 	stop()
 	err = errors.Join(err, <-relay)
 	if err != nil {
@@ -108,6 +84,29 @@ func (a *App) attached(ctx context.Context, signals <-chan os.Signal, terminal b
 		a.complain(fmt.Errorf("the bottle: %s", exit.Reason))
 	}
 	return status(exit), nil
+}
+
+// begin starts the command. early is a signal that came before it ran: what was made all
+// the same has nobody attached, and is stopped.
+func (p process) begin(ctx context.Context, signals <-chan os.Signal, files []*os.File) (id string, early syscall.Signal, err error) {
+	ctx, abort := context.WithCancel(ctx)
+	defer abort()
+	started := make(chan struct{})
+	go func() {
+		id, err = p.start(ctx, files)
+		close(started)
+	}()
+	for {
+		select {
+		case <-started:
+			return id, early, err
+		case s := <-signals:
+			if s != unix.SIGCONT && s != unix.SIGTSTP {
+				early = s.(syscall.Signal)
+				abort()
+			}
+		}
+	}
 }
 
 // status is the exit status as a shell shows it.

@@ -229,7 +229,7 @@ func passing(l net.Listener, p attack.Probe) attack.Probe {
 func TestAttackOtherProcesses(t *testing.T) {
 	h := newHost(t)
 	other := newHost(t)
-	p, err := Start(t.Context(), other.spec("sleep", "1000"), other.netns, other.cgroup, [3]*os.File{}, nil)
+	p, err := startBottle(t.Context(), other.spec("sleep", "1000"), other.netns, other.cgroup, [3]*os.File{}, nil)
 	must(t, err)
 	defer p.Close()
 	defer p.Wait()
@@ -295,7 +295,7 @@ func TestAttackDropFails(t *testing.T) {
 	launch := func(n int) attack.Probe {
 		return func(t *testing.T) error {
 			fault = n
-			p, err := Start(t.Context(), h.spec("true"), h.netns, h.cgroup, [3]*os.File{}, nil)
+			p, err := startBottle(t.Context(), h.spec("true"), h.netns, h.cgroup, [3]*os.File{}, nil)
 			if err != nil {
 				return err
 			}

@@ -70,7 +70,7 @@ func TestCommandNotExecuted(t *testing.T) {
 		"no-such-command": 127, "/no/such": 127, "./data": 126, "/etc": 126, "": 127, "./nointerpreter": 127, "/etc/passwd/x": 127,
 	} {
 		s := h.spec(command)
-		p, err := Start(t.Context(), s, h.netns, h.cgroup, [3]*os.File{}, nil)
+		p, err := startBottle(t.Context(), s, h.netns, h.cgroup, [3]*os.File{}, nil)
 		if err == nil {
 			_ = p.Kill()
 			t.Errorf("%q was executed", command)
@@ -94,7 +94,7 @@ func TestSignals(t *testing.T) {
 	r, w, err := os.Pipe()
 	must(t, err)
 	defer r.Close()
-	p, err := Start(t.Context(), h.spec("sh", "-c", `for s in HUP INT QUIT TERM USR1 USR2 WINCH; do trap "echo got $s" $s; done; trap 'exit 9' ALRM; echo ready; while :; do sleep 0.02; done`),
+	p, err := startBottle(t.Context(), h.spec("sh", "-c", `for s in HUP INT QUIT TERM USR1 USR2 WINCH; do trap "echo got $s" $s; done; trap 'exit 9' ALRM; echo ready; while :; do sleep 0.02; done`),
 		h.netns, h.cgroup, [3]*os.File{nil, w, nil}, nil)
 	w.Close()
 	must(t, err)
@@ -125,7 +125,7 @@ func TestSignals(t *testing.T) {
 
 func TestKillEndsEverything(t *testing.T) {
 	h := newHost(t)
-	p, err := Start(t.Context(), h.spec("sh", "-c", "setsid sleep 1000 & setsid sleep 1000 & sleep 1000"), h.netns, h.cgroup, [3]*os.File{}, nil)
+	p, err := startBottle(t.Context(), h.spec("sh", "-c", "setsid sleep 1000 & setsid sleep 1000 & sleep 1000"), h.netns, h.cgroup, [3]*os.File{}, nil)
 	must(t, err)
 	defer p.Close()
 	must(t, p.Kill())
@@ -152,7 +152,7 @@ func TestOutputEnds(t *testing.T) {
 	r, w, err := os.Pipe()
 	must(t, err)
 	defer r.Close()
-	p, err := Start(t.Context(), h.spec("sh", "-c", "echo done; exec >/dev/null 2>&1; exec sleep 1000"), h.netns, h.cgroup, [3]*os.File{nil, w, w}, nil)
+	p, err := startBottle(t.Context(), h.spec("sh", "-c", "echo done; exec >/dev/null 2>&1; exec sleep 1000"), h.netns, h.cgroup, [3]*os.File{nil, w, w}, nil)
 	w.Close()
 	must(t, err)
 	defer p.Close()
@@ -172,7 +172,7 @@ func TestEveryStepAborts(t *testing.T) {
 	mark := filepath.Join(h.dir, "ran")
 	for n := 1; ; n++ {
 		fault = n
-		p, err := Start(t.Context(), h.spec("touch", mark), h.netns, h.cgroup, [3]*os.File{}, nil)
+		p, err := startBottle(t.Context(), h.spec("touch", mark), h.netns, h.cgroup, [3]*os.File{}, nil)
 		if err == nil { // past the last step
 			_, err := p.Wait()
 			must(t, err)
@@ -202,7 +202,7 @@ func TestEveryStepAborts(t *testing.T) {
 
 func TestExecJoins(t *testing.T) {
 	h := newHost(t)
-	p, err := Start(t.Context(), h.spec("sleep", "1000"), h.netns, h.cgroup, [3]*os.File{}, nil)
+	p, err := startBottle(t.Context(), h.spec("sleep", "1000"), h.netns, h.cgroup, [3]*os.File{}, nil)
 	must(t, err)
 	defer p.Close()
 	defer p.Wait()

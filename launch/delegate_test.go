@@ -23,7 +23,7 @@ func TestExecWhereNamespacesDelegate(t *testing.T) {
 		t.Cleanup(func() { remount(options) })
 	}
 	h := newHost(t)
-	p, err := Start(t.Context(), h.spec("sleep", "1000"), h.netns, h.cgroup, [3]*os.File{}, nil)
+	p, err := startBottle(t.Context(), h.spec("sleep", "1000"), h.netns, h.cgroup, [3]*os.File{}, nil)
 	must(t, err)
 	defer p.Close()
 	defer p.Wait()

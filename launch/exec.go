@@ -7,11 +7,13 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"bottled/launch/inside"
 )
 
 // Exec runs one more command in the bottle whose first process is target, with
 // the same restrictions. cgroupFD is the bottle's control group. stdio and
-// console are as for Start. The command is its own process: signals reach it
+// console are as for [Prepare]. The command is its own process: signals reach it
 // directly, and Wait returns when it has ended.
 //
 // Until it is executed, its process is one that others of the bottle can stop, being of
@@ -44,6 +46,6 @@ func Exec(ctx context.Context, target *Process, spec ExecSpec, cgroupFD int, std
 			return "", fmt.Errorf("enter the bottle: %w", err)
 		}
 		// The host's path of our executable means nothing here, its descriptor does.
-		return "/proc/self/fd/5", nil
+		return fmt.Sprintf("/proc/self/fd/%d", inside.UsernsFD), nil
 	})
 }

@@ -2,6 +2,7 @@ package launch
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -87,7 +88,7 @@ func (h *host) run(t *testing.T, s Spec) (string, Exit) {
 	r, w, err := os.Pipe()
 	must(t, err)
 	defer r.Close()
-	p, err := Start(t.Context(), s, h.netns, h.cgroup, [3]*os.File{nil, w, w}, nil)
+	p, err := startBottle(t.Context(), s, h.netns, h.cgroup, [3]*os.File{nil, w, w}, nil)
 	w.Close()
 	must(t, err)
 	defer p.Close()
@@ -178,4 +179,13 @@ func removeGroup(t *testing.T, path string) {
 		unix.Nanosleep(&unix.Timespec{Nsec: 1e6}, nil)
 	}
 	t.Errorf("%s is still populated", path)
+}
+
+// startBottle is [Prepare] and [Prepared.Run].
+func startBottle(ctx context.Context, spec Spec, netnsFD, cgroupFD int, stdio [3]*os.File, console *os.File) (*Process, error) {
+	p, err := Prepare(ctx, spec, netnsFD, cgroupFD, stdio, console)
+	if err != nil {
+		return nil, err
+	}
+	return p.Run(ctx)
 }

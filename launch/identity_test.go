@@ -78,7 +78,7 @@ func TestRefusesRoot(t *testing.T) {
 	} {
 		s := h.spec("true")
 		change(&s)
-		p, err := Start(t.Context(), s, h.netns, h.cgroup, [3]*os.File{}, nil)
+		p, err := startBottle(t.Context(), s, h.netns, h.cgroup, [3]*os.File{}, nil)
 		if err == nil {
 			_ = p.Kill()
 			t.Errorf("%s was started", name)
@@ -98,7 +98,7 @@ func TestFirstProcess(t *testing.T) {
 	if errno != 0 {
 		t.Fatal(errno)
 	}
-	p, err := Start(t.Context(), h.spec("sleep", "1000"), h.netns, h.cgroup, [3]*os.File{}, nil)
+	p, err := startBottle(t.Context(), h.spec("sleep", "1000"), h.netns, h.cgroup, [3]*os.File{}, nil)
 	must(t, err)
 	defer p.Close()
 	defer p.Wait()

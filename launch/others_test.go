@@ -21,7 +21,7 @@ func TestMappedHome(t *testing.T) {
 	start := func(dir string) error {
 		s := h.spec("true")
 		s.Dir, s.MapDir = dir, true
-		p, err := Start(t.Context(), s, h.netns, h.cgroup, [3]*os.File{}, nil)
+		p, err := startBottle(t.Context(), s, h.netns, h.cgroup, [3]*os.File{}, nil)
 		if err == nil {
 			p.Kill()
 			p.Wait()

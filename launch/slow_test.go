@@ -19,7 +19,7 @@ const patience = 2 * time.Second
 // the process is gone.
 func TestAStoppedJoin(t *testing.T) {
 	h := newHost(t)
-	calm, err := Start(t.Context(), h.spec("sleep", "1000"), h.netns, h.cgroup, [3]*os.File{}, nil)
+	calm, err := startBottle(t.Context(), h.spec("sleep", "1000"), h.netns, h.cgroup, [3]*os.File{}, nil)
 	must(t, err)
 	join := func(target *Process) error {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -40,7 +40,7 @@ func TestAStoppedJoin(t *testing.T) {
 	_, _ = calm.Wait()
 	calm.Close()
 
-	hostile, err := Start(t.Context(), h.spec("sh", "-c", "while :; do kill -STOP -1; done 2>/dev/null"), h.netns, h.cgroup, [3]*os.File{}, nil)
+	hostile, err := startBottle(t.Context(), h.spec("sh", "-c", "while :; do kill -STOP -1; done 2>/dev/null"), h.netns, h.cgroup, [3]*os.File{}, nil)
 	must(t, err)
 	defer func() {
 		_ = hostile.Kill()
@@ -73,7 +73,7 @@ func TestTheCallerHasGone(t *testing.T) {
 	mark := filepath.Join(h.dir, "ran")
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Start(gone, h.spec("touch", mark), h.netns, h.cgroup, [3]*os.File{}, nil); !errors.Is(err, context.Canceled) {
+	if _, err := startBottle(gone, h.spec("touch", mark), h.netns, h.cgroup, [3]*os.File{}, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("before: %v", err)
 	}
 	gone, cancel = context.WithCancel(t.Context())

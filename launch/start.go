@@ -18,15 +18,6 @@ import (
 // fault is the number of the step that fails in the next bottles. Tests set it.
 var fault int
 
-// Start is [Prepare] and [Prepared.Run].
-func Start(ctx context.Context, spec Spec, netnsFD, cgroupFD int, stdio [3]*os.File, console *os.File) (*Process, error) {
-	p, err := Prepare(ctx, spec, netnsFD, cgroupFD, stdio, console)
-	if err != nil {
-		return nil, err
-	}
-	return p.Run(ctx)
-}
-
 // Prepare makes a bottle of the network namespace and the control group that it is
 // given, which stay the caller's, and its first process, which makes all ready for the
 // command of spec, becomes the user of spec and waits to be told to run it.
@@ -124,11 +115,11 @@ func fork(plan inside.Plan, stdio [3]*os.File, sync, console *os.File, more extr
 		return 0, -1, err
 	}
 	defer null.Close()
-	files := []*os.File{stdio[0], stdio[1], stdio[2], sync, console, more[0], more[1]}
+	files := [inside.FilesFD + 1]*os.File{inside.SyncFD: sync, inside.UsernsFD: more[0], inside.FilesFD: more[1]}
 	if plan.Terminal {
-		files[0], files[1], files[2] = null, null, null
+		files[inside.ConsoleFD] = console
 	} else {
-		files[4] = null
+		copy(files[:], stdio[:])
 	}
 	fds := make([]uintptr, len(files))
 	for i, f := range files {

@@ -82,7 +82,7 @@ func TestAttackStdio(t *testing.T) {
 				return err
 			},
 			func(*testing.T) error {
-				p, err := Start(t.Context(), h.spec("sh", "-c", a.script), h.netns, h.cgroup, [3]*os.File{a.file}, nil)
+				p, err := startBottle(t.Context(), h.spec("sh", "-c", a.script), h.netns, h.cgroup, [3]*os.File{a.file}, nil)
 				if err != nil {
 					return err
 				}

@@ -18,7 +18,7 @@ func TestAttackTwoBottles(t *testing.T) {
 		spec := a.spec("python3", "-c", `import socket,sys
 s=socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(9); open("up","w").close()
 while True: c,_=s.accept(); socket.send_fds(c,[b"x"],[0])`, path)
-		p, err := Start(t.Context(), spec, a.netns, a.cgroup, [3]*os.File{}, nil)
+		p, err := startBottle(t.Context(), spec, a.netns, a.cgroup, [3]*os.File{}, nil)
 		must(t, err)
 		up := filepath.Join(a.dir, "up")
 		for range 500 {

@@ -72,7 +72,7 @@ func TestJobControl(t *testing.T) {
 	pair, err := console.NewPair()
 	must(t, err)
 	defer pair.Close()
-	p, err := Start(t.Context(), s, h.netns, h.cgroup, [3]*os.File{}, pair.Bottle)
+	p, err := startBottle(t.Context(), s, h.netns, h.cgroup, [3]*os.File{}, pair.Bottle)
 	must(t, err)
 	defer p.Close()
 	pair.Bottle.Close()
@@ -132,7 +132,7 @@ func TestJobControl(t *testing.T) {
 
 func TestTerminalOfExec(t *testing.T) {
 	h := newHost(t)
-	p, err := Start(t.Context(), h.spec("sleep", "1000"), h.netns, h.cgroup, [3]*os.File{}, nil)
+	p, err := startBottle(t.Context(), h.spec("sleep", "1000"), h.netns, h.cgroup, [3]*os.File{}, nil)
 	must(t, err)
 	defer p.Close()
 	defer p.Wait()
@@ -162,7 +162,7 @@ func TestTerminalNeedsAConsole(t *testing.T) {
 	h := newHost(t)
 	s := h.spec("true")
 	s.Terminal = true
-	if _, err := Start(t.Context(), s, h.netns, h.cgroup, [3]*os.File{}, nil); err == nil || !strings.Contains(err.Error(), "no console") {
+	if _, err := startBottle(t.Context(), s, h.netns, h.cgroup, [3]*os.File{}, nil); err == nil || !strings.Contains(err.Error(), "no console") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -108,7 +108,7 @@ func TestFilesAreLaid(t *testing.T) {
 	}
 	s := h.spec("true")
 	s.Files = map[string]File{filepath.Join(h.dir, "x"): {Data: []byte("x")}}
-	if _, err := Start(t.Context(), s, h.netns, h.cgroup, [3]*os.File{}, nil); err == nil || !strings.Contains(err.Error(), "of the host") {
+	if _, err := startBottle(t.Context(), s, h.netns, h.cgroup, [3]*os.File{}, nil); err == nil || !strings.Contains(err.Error(), "of the host") {
 		t.Errorf("a file in the project: %v", err)
 	}
 }
@@ -151,7 +151,7 @@ func TestWorkingDirectories(t *testing.T) {
 	} {
 		s := h.spec("true")
 		s.Dir = dir
-		p, err := Start(t.Context(), s, h.netns, h.cgroup, [3]*os.File{}, nil)
+		p, err := startBottle(t.Context(), s, h.netns, h.cgroup, [3]*os.File{}, nil)
 		if err == nil {
 			_, _ = p.Wait()
 			p.Close()
@@ -163,7 +163,7 @@ func TestWorkingDirectories(t *testing.T) {
 	h.mkdir(t, filepath.Join(h.home, ".ssh"))
 	s := h.spec("true")
 	s.Dir = filepath.Join(h.home, ".ssh")
-	if _, err := Start(t.Context(), s, h.netns, h.cgroup, [3]*os.File{}, nil); err == nil || !strings.Contains(err.Error(), "hidden") {
+	if _, err := startBottle(t.Context(), s, h.netns, h.cgroup, [3]*os.File{}, nil); err == nil || !strings.Contains(err.Error(), "hidden") {
 		t.Errorf("a hidden directory: %v", err)
 	}
 	if got := h.sh(t, "pwd -P; ls", func(s *Spec) { s.Dir = filepath.Join(h.home, "link") }); got != project+"\nmade" {
@@ -222,7 +222,7 @@ func TestNothingPropagates(t *testing.T) {
 	h := newHost(t)
 	before, err := os.ReadFile("/proc/self/mountinfo")
 	must(t, err)
-	p, err := Start(t.Context(), h.spec("sleep", "1000"), h.netns, h.cgroup, [3]*os.File{}, nil)
+	p, err := startBottle(t.Context(), h.spec("sleep", "1000"), h.netns, h.cgroup, [3]*os.File{}, nil)
 	must(t, err)
 	defer p.Close()
 	during, err := os.ReadFile("/proc/self/mountinfo")

@@ -44,18 +44,6 @@ func New() (*Namespace, error) {
 	return n, nil
 }
 
-// Create makes a namespace and applies the plan to it, or leaves nothing behind.
-func Create(p Plan) (*Namespace, error) {
-	n, err := New()
-	if err != nil {
-		return nil, err
-	}
-	if err := n.Apply(p); err != nil {
-		return nil, errors.Join(err, n.Close())
-	}
-	return n, nil
-}
-
 // OpenPID opens the namespace of a process, and checks that it is the expected one:
 // the number may be another process's by now. A zero want is an error.
 func OpenPID(pid int, want ID) (*Namespace, error) {

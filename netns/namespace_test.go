@@ -40,9 +40,10 @@ func must(t testing.TB, err error) {
 
 func create(t testing.TB, p Plan) *Namespace {
 	t.Helper()
-	n, err := Create(p)
+	n, err := New()
 	must(t, err)
 	t.Cleanup(func() { n.Close() })
+	must(t, n.Apply(p))
 	return n
 }
 
@@ -167,8 +168,9 @@ func TestListenFaults(t *testing.T) {
 
 func BenchmarkCreate(b *testing.B) {
 	for b.Loop() {
-		n, err := Create(Default())
+		n, err := New()
 		must(b, err)
+		must(b, n.Apply(Default()))
 		n.Close()
 	}
 }

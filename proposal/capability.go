@@ -7,21 +7,21 @@ import (
 	"unicode/utf8"
 )
 
-// Areas returns what a capability may be about.
-func Areas() []string { return []string{"environment", "limits", "mounts"} }
+// areas are what a capability may be about.
+var areas = []string{"environment", "limits", "mounts"}
 
 // A Capability is a change of the bottle itself, in words. A person makes it, by
 // changing the manifest; nothing applies it.
 type Capability struct {
-	Area   string // one of [Areas]
+	Area   string // one of areas
 	Change string // free text of the agent, one line
 }
 
 // ForCapability proposes a change of the bottle. Its errors speak to the agent
 // that asks.
 func ForCapability(area, change, reason string) (Proposal, error) {
-	if !slices.Contains(Areas(), area) {
-		return Proposal{}, fmt.Errorf("area: %q is not one: write %s", clip(area), strings.Join(Areas(), ", "))
+	if !slices.Contains(areas, area) {
+		return Proposal{}, fmt.Errorf("area: %q is not one: write %s", clip(area), strings.Join(areas, ", "))
 	}
 	// What is decided is never cut, so a change that is too long is refused.
 	text := oneLine(change, utf8.RuneCountInString(change))

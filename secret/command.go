@@ -21,13 +21,13 @@ const (
 	expiryMargin = 30 * time.Second
 )
 
-// Command is a program that prints a short-lived token: the token on the first
+// command is a program that prints a short-lived token: the token on the first
 // line and, if it is to be cached, the time it expires on the second (RFC 3339).
 // It runs as the daemon, without a shell and with PATH as its whole environment;
 // its standard error is dropped, since nobody can say what is in it.
 //
 // Concurrent fetches share one run.
-type Command struct {
+type command struct {
 	argv []string
 	now  func() time.Time
 
@@ -36,23 +36,23 @@ type Command struct {
 	expires time.Time
 }
 
-// NewCommand returns the source command:argv. argv[0] is an absolute path.
-func NewCommand(argv []string) (*Command, error) {
+// newCommand returns the source command:argv. argv[0] is an absolute path.
+func newCommand(argv []string) (*command, error) {
 	if len(argv) == 0 || !filepath.IsAbs(argv[0]) {
 		return nil, errors.New("write the absolute path of a program and its arguments, separated by spaces; there is no shell and no quoting")
 	}
-	return &Command{argv: argv, now: time.Now}, nil
+	return &command{argv: argv, now: time.Now}, nil
 }
 
 // Fetch implements [Source]. A cached token is given out until half a minute before it expires.
-func (c *Command) Fetch(ctx context.Context) (Token, error) {
+func (c *command) Fetch(ctx context.Context) (Token, error) {
 	t, _, err := c.lease(ctx, 0)
 	return t, err
 }
 
 // lease implements [leaser]. A cached token is given out as long as it lives for
 // spare more, and half a minute at least.
-func (c *Command) lease(ctx context.Context, spare time.Duration) (Token, time.Time, error) {
+func (c *command) lease(ctx context.Context, spare time.Duration) (Token, time.Time, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.cached.IsZero() && c.now().Add(max(spare, expiryMargin)).Before(c.expires) {
@@ -69,7 +69,7 @@ func (c *Command) lease(ctx context.Context, spare time.Duration) (Token, time.T
 	return t, expires, nil
 }
 
-func (c *Command) run(ctx context.Context) (Token, time.Time, error) {
+func (c *command) run(ctx context.Context) (Token, time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
 	var out limited

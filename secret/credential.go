@@ -10,21 +10,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Credential is a file that systemd put into $CREDENTIALS_DIRECTORY for the
+// credential is a file that systemd put into $CREDENTIALS_DIRECTORY for the
 // service, by LoadCredential= or SetCredentialEncrypted= (systemd.exec(5)).
 // systemd keeps others out of that directory, so the mode is not checked again.
-type Credential struct{ name string }
+type credential struct{ name string }
 
-// NewCredential returns the source credential:name.
-func NewCredential(name string) (*Credential, error) {
+// newCredential returns the source credential:name.
+func newCredential(name string) (*credential, error) {
 	if name == "" || name == "." || name == ".." || len(name) > maxName || strings.ContainsAny(name, "/\x00") {
 		return nil, errors.New("write the name that LoadCredential= has, without a slash")
 	}
-	return &Credential{name}, nil
+	return &credential{name}, nil
 }
 
 // Fetch implements [Source].
-func (c *Credential) Fetch(context.Context) (Token, error) {
+func (c *credential) Fetch(context.Context) (Token, error) {
 	t, err := c.read()
 	if err != nil {
 		return Token{}, fmt.Errorf("secret credential:%s: %w", c.name, err)
@@ -32,7 +32,7 @@ func (c *Credential) Fetch(context.Context) (Token, error) {
 	return t, nil
 }
 
-func (c *Credential) read() (Token, error) {
+func (c *credential) read() (Token, error) {
 	dir := os.Getenv("CREDENTIALS_DIRECTORY")
 	if dir == "" {
 		return Token{}, fmt.Errorf("the daemon has no credentials; run it as a systemd service with LoadCredential=%s:PATH", c.name)

@@ -1,26 +1,12 @@
 package secret
 
-import (
-	"context"
-	"fmt"
-)
+import "fmt"
 
-// Lookup is the shape of [os.LookupEnv].
-type Lookup func(name string) (value string, ok bool)
-
-// Env is a variable in the environment of the person who launches a bottle. Only
-// the client side uses it: the daemon has an environment of its own.
-type Env struct {
-	Name   string
-	Lookup Lookup
-}
-
-// Fetch implements [Source].
-func (e Env) Fetch(context.Context) (Token, error) { return Resolve(e.Name, e.Lookup) }
-
-// Resolve reads the variable that token_ref names. A variable that is unset or
-// empty is an error that says so and what to do about it.
-func Resolve(name string, lookup Lookup) (Token, error) {
+// Resolve reads the variable that token_ref names from the environment of the person who
+// launches a bottle, by a function like [os.LookupEnv]. Only the client does: the daemon
+// has an environment of its own. A variable that is unset or empty is an error that says
+// so and what to do about it.
+func Resolve(name string, lookup func(name string) (value string, ok bool)) (Token, error) {
 	if !validName(name) {
 		return Token{}, fmt.Errorf("token_ref %q: not the name of an environment variable (letters, digits and _, at most %d bytes)", name, maxName)
 	}

@@ -12,22 +12,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// File is a file that only root can read. Fetch reads it anew each time, so a
+// file is a file that only root can read. Fetch reads it anew each time, so a
 // token that was rotated on disk is picked up at the next launch.
-type File struct{ path string }
+type file struct{ path string }
 
-// NewFile returns the source file:path. The path is absolute and clean.
-func NewFile(path string) (*File, error) {
+// newFile returns the source file:path. The path is absolute and clean.
+func newFile(path string) (*file, error) {
 	if !filepath.IsAbs(path) || filepath.Clean(path) != path || strings.ContainsRune(path, 0) {
 		return nil, errors.New("write an absolute path without . or .. in it")
 	}
-	return &File{path}, nil
+	return &file{path}, nil
 }
 
 // Fetch implements [Source]. It refuses a file that is not a regular one owned by
 // root with no permission for anybody else, that has a second name (a hard link
 // that somebody may have made), or that is reached through a symbolic link.
-func (f *File) Fetch(context.Context) (Token, error) {
+func (f *file) Fetch(context.Context) (Token, error) {
 	t, err := f.read()
 	if err != nil {
 		return Token{}, fmt.Errorf("secret file:%s: %w", f.path, err)
@@ -35,7 +35,7 @@ func (f *File) Fetch(context.Context) (Token, error) {
 	return t, nil
 }
 
-func (f *File) read() (Token, error) {
+func (f *file) read() (Token, error) {
 	file, err := openBeneath(unix.AT_FDCWD, f.path, unix.RESOLVE_NO_SYMLINKS|unix.RESOLVE_NO_MAGICLINKS)
 	if err != nil {
 		return Token{}, err

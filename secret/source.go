@@ -32,11 +32,11 @@ func Parse(ref string) (Source, error) {
 	var err error
 	switch kind {
 	case "credential":
-		src, err = NewCredential(rest)
+		src, err = newCredential(rest)
 	case "file":
-		src, err = NewFile(rest)
+		src, err = newFile(rest)
 	case "command":
-		src, err = NewCommand(strings.Fields(rest))
+		src, err = newCommand(strings.Fields(rest))
 	default:
 		err = errors.New("unknown kind; write credential:NAME, file:PATH or command:ARGV")
 	}

@@ -30,7 +30,7 @@ func TestResolve(t *testing.T) {
 		"1A":      `token_ref "1A": not the name of an environment variable (letters, digits and _, at most 255 bytes)`,
 		"A B\x1b": `token_ref "A B\x1b": not the name of an environment variable (letters, digits and _, at most 255 bytes)`,
 	} {
-		tok, err := Env{name, lookup}.Fetch(t.Context())
+		tok, err := Resolve(name, lookup)
 		if want == "" {
 			if err != nil || tok.Reveal() != value {
 				t.Errorf("%s: %v", name, err)
@@ -215,7 +215,7 @@ func TestCommandCache(t *testing.T) {
 	ref := script(t, "echo x >>"+dir+"/runs; echo "+value+"; cat "+dir+"/expiry")
 	expiry := write(t, dir, "expiry", time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
 	argv := strings.Fields(strings.TrimPrefix(ref, "command:"))
-	c, err := NewCommand(argv)
+	c, err := newCommand(argv)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -96,8 +96,8 @@ func From(events []audit.Event) *Suggestion {
 	return s
 }
 
-// Empty reports whether there is no route to suggest.
-func (s *Suggestion) Empty() bool { return len(s.routes) == 0 }
+// empty reports whether there is no route to suggest.
+func (s *Suggestion) empty() bool { return len(s.routes) == 0 }
 
 func (s *Suggestion) take(e audit.Event) {
 	switch e.Kind {

@@ -87,7 +87,7 @@ func TestManifestSuggestsNothingThatIsRefused(t *testing.T) {
 	}
 	s := From(events)
 	text, err := s.Manifest()
-	if err != nil || !s.Empty() {
+	if err != nil || !s.empty() {
 		t.Fatalf("%v\n%s", err, text)
 	}
 	tab, err := table(text)

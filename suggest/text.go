@@ -20,7 +20,7 @@ const head = "version: 1\ndefaults: false\negress_proxy:\n  routes:\n"
 // of this package.
 func (s *Suggestion) Manifest() ([]byte, error) {
 	var b strings.Builder
-	if s.Empty() {
+	if s.empty() {
 		b.WriteString("# Nothing was refused that a route could allow.\nversion: 1\ndefaults: false\n")
 	} else {
 		b.WriteString("# What would have allowed what was refused. Read it before you use it: a bottle can\n" +

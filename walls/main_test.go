@@ -81,11 +81,14 @@ func serial() int { serials++; return serials }
 func newBottle(t testing.TB) (*netns.Namespace, netns.Plan) {
 	t.Helper()
 	plan := netns.Default()
-	ns, err := netns.Create(plan)
+	ns, err := netns.New()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { ns.Close() })
+	if err := ns.Apply(plan); err != nil {
+		t.Fatal(err)
+	}
 	return ns, plan
 }
 
