@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"bottled/policy"
@@ -55,6 +56,9 @@ type subject struct {
 	UID    uint32   `json:"uid"`
 	Groups []uint32 `json:"groups"`
 }
+
+// owner is the uid as audit events have it.
+func (r *record) owner() string { return strconv.FormatUint(uint64(r.Owner), 10) }
 
 // inForce notes a table and whose it is.
 func (r *record) inForce(s policy.Subject, t table) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"time"
 
 	"bottled/audit"
@@ -53,7 +52,7 @@ func (m *Manager) Create(ctx context.Context, c Caller, o CreateOptions) (Info, 
 			}()
 		}
 		m.o.Audit.Record(audit.Event{
-			Time: now(), Kind: audit.Control, Owner: strconv.FormatUint(uint64(c.UID), 10),
+			Time: now(), Kind: audit.Control, Owner: b.record.owner(),
 			Reason: ReasonFailed, Duration: time.Since(began),
 		})
 		if cause := context.Cause(ctx); errors.Is(cause, ErrUnavailable) && !errors.Is(err, cause) {
@@ -70,7 +69,7 @@ func (m *Manager) Create(ctx context.Context, c Caller, o CreateOptions) (Info, 
 	go b.renew()
 	m.o.Log.Info("bottle started", "bottle", b.record.ID, "name", b.record.Name, "owner", c.UID, "pid", b.record.Init.PID)
 	m.o.Audit.Record(audit.Event{
-		Time: now(), Kind: audit.Control, Bottle: b.record.ID, Owner: strconv.FormatUint(uint64(c.UID), 10),
+		Time: now(), Kind: audit.Control, Bottle: b.record.ID, Owner: b.record.owner(),
 		Generation: b.record.Generation, Verdict: audit.Allow, Reason: ReasonStarted, Duration: time.Since(began),
 	})
 	return b.Info(), nil
@@ -271,7 +270,7 @@ func (s *start) handOver() error {
 	tokens, expires := reveal(s.tokens)
 	return s.b.worker.HandOver(worker.Handoff{
 		Bottle:     s.record.ID,
-		Owner:      strconv.FormatUint(uint64(s.record.Owner), 10),
+		Owner:      s.record.owner(),
 		Routes:     s.plan.table.rendered,
 		Generation: s.record.Generation,
 		CA:         handover.Reveal(),

@@ -2,6 +2,8 @@ package bottle
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -24,14 +26,19 @@ func TestStopIsIdempotent(t *testing.T) {
 
 func TestStopGivesTimeToEnd(t *testing.T) {
 	m := newManager(t)
+	dir := workDir(t)
 	info, err := m.Create(t.Context(), root, CreateOptions{
-		Command: []string{"bash", "-c", "trap 'exit 9' TERM; while :; do sleep 0.05; done"}, Dir: workDir(t), User: &someone,
+		Command: []string{"bash", "-c", "trap 'exit 9' TERM; : > trapped; while :; do sleep 0.05; done"}, Dir: dir, User: &someone,
 		Manifest: []byte("version: 1\ndefaults: false\n"),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(200 * time.Millisecond) // until bash has set its trap
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if _, err := os.Stat(filepath.Join(dir, "trapped")); err == nil {
+			break
+		}
+	}
 	if err := m.Stop(t.Context(), root, info.ID, 5*time.Second); err != nil {
 		t.Fatal(err)
 	}

@@ -97,7 +97,7 @@ func (m *Manager) replace(ctx context.Context, c Caller, s policy.Subject, b *bo
 	b.setTerms(t, given, u.Keep)
 	m.o.Log.Info("routes updated", "bottle", b.record.ID, "name", b.record.Name, "generation", next, "by", c.UID)
 	m.o.Audit.Record(audit.Event{
-		Time: now(), Kind: audit.Control, Bottle: b.record.ID, Owner: strconv.FormatUint(uint64(b.record.Owner), 10),
+		Time: now(), Kind: audit.Control, Bottle: b.record.ID, Owner: b.record.owner(),
 		Generation: next, Verdict: audit.Allow, Reason: "routes-updated",
 	})
 	return next, nil

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,36 +21,29 @@ import (
 const retryEvents = time.Second
 
 // witness brings what the bottle's walls report to the audit log: the enforcer's
-// decisions, and the kernel's refusals of what is in the bottle and of the enforcer. It returns when the bottle has ended or is
-// forgotten, and closes the hooks.
+// decisions, and the kernel's refusals of what is in the bottle and of the enforcer. It
+// returns when the bottle has ended or is forgotten, and closes the hooks and the fence.
 func (b *bottle) witness(hooks *bpf.Hooks) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	refusals := make(chan struct{})
-	go func() {
-		defer close(refusals)
+	var readers sync.WaitGroup
+	readers.Go(func() {
 		if err := hooks.Refusals(ctx, b.refused); err != nil {
 			b.m.o.Log.Error("the kernel's refusals cannot be read", "bottle", b.record.ID, "error", err)
 		}
-	}()
-	breakouts := make(chan struct{})
-	go func() {
-		defer close(breakouts)
+	})
+	readers.Go(func() {
 		if err := b.fence.Refusals(ctx, b.fenced); err != nil {
 			b.m.o.Log.Error("the kernel's refusals of an enforcer cannot be read", "bottle", b.record.ID, "error", err)
 		}
-	}()
+	})
 	decisions := make(chan struct{})
-	go func() {
+	readers.Go(func() {
 		defer close(decisions)
 		b.follow(ctx)
-	}()
+	})
 	b.news() // what an earlier daemon may not have seen
-	approvals := make(chan struct{})
-	go func() {
-		defer close(approvals)
-		b.preapprove(ctx)
-	}()
+	readers.Go(func() { b.preapprove(ctx) })
 	released := false
 	select {
 	case <-b.ended: // forgotten
@@ -61,13 +55,10 @@ func (b *bottle) witness(hooks *bpf.Hooks) {
 		}
 	}
 	cancel()
-	<-refusals
-	<-breakouts
-	<-decisions
-	<-approvals
+	readers.Wait()
 	if released {
 		b.m.o.Audit.Record(audit.Event{
-			Time: now(), Kind: audit.Control, Bottle: b.record.ID, Owner: strconv.FormatUint(uint64(b.record.Owner), 10),
+			Time: now(), Kind: audit.Control, Bottle: b.record.ID, Owner: b.record.owner(),
 			Generation: b.Info().Generation, Verdict: audit.Allow, Reason: ReasonEnded,
 		})
 	}
@@ -141,7 +132,7 @@ func (b *bottle) told(e audit.Event) audit.Event {
 	default:
 		e = audit.Event{Time: e.Time, Kind: audit.Control, Reason: reasonForged}
 	}
-	e.Bottle, e.Owner = b.record.ID, strconv.FormatUint(uint64(b.record.Owner), 10)
+	e.Bottle, e.Owner = b.record.ID, b.record.owner()
 	if at := time.Now(); e.Time.Before(b.record.Created) || e.Time.After(at) {
 		e.Time = at
 	}
@@ -165,7 +156,7 @@ func (b *bottle) fenced(r bpf.Refusal) {
 
 func (b *bottle) recordRefusal(r bpf.Refusal, whose string) {
 	b.m.o.Audit.Record(audit.Event{
-		Time: r.Time, Kind: audit.Kernel, Bottle: b.record.ID, Owner: strconv.FormatUint(uint64(b.record.Owner), 10),
+		Time: r.Time, Kind: audit.Kernel, Bottle: b.record.ID, Owner: b.record.owner(),
 		Process:     audit.Process{PID: r.Process.PID, Comm: r.Process.Comm, UID: r.Process.UID},
 		Protocol:    protocolName(r.Protocol),
 		OriginalDst: unmapped(r.Destination),

@@ -87,7 +87,7 @@ func New(o Options) (*Daemon, error) {
 		}
 		log, err := audit.Open(o.AuditLog, audit.FileOptions{})
 		if err != nil {
-			return nil, fmt.Errorf("audit log %q: %w", o.AuditLog, err)
+			return nil, err
 		}
 		d.audit, sink = log, audit.Multi(log, sink)
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"bottled/launch/thread"
 
@@ -188,4 +189,15 @@ func startBottle(ctx context.Context, spec Spec, netnsFD, cgroupFD int, stdio [3
 		return nil, err
 	}
 	return p.Run(ctx)
+}
+
+// waitFor returns when the file is there.
+func waitFor(t *testing.T, file string) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if _, err := os.Stat(file); err == nil {
+			return
+		}
+	}
+	t.Fatalf("%s never came", file)
 }

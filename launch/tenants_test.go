@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"bottled/attack"
 )
@@ -21,12 +20,7 @@ while True: c,_=s.accept(); socket.send_fds(c,[b"x"],[0])`, path)
 		p, err := startBottle(t.Context(), spec, a.netns, a.cgroup, [3]*os.File{}, nil)
 		must(t, err)
 		up := filepath.Join(a.dir, "up")
-		for range 500 {
-			if _, err := os.Stat(up); err == nil {
-				break
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
+		waitFor(t, up)
 		attack.Stopped(t, "K40", "a descriptor from another bottle, over "+name,
 			func(t *testing.T) error {
 				exit, out := execIn(t, a, p, ExecSpec{UID: testUID, GID: testUID, Argv: []string{a.probe, path}, Env: []string{"BOTTLED_PROBE=fdpass", noSleep}})

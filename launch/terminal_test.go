@@ -3,6 +3,7 @@ package launch
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -102,9 +103,19 @@ func TestJobControl(t *testing.T) {
 	}
 	u.types("stty size\r")
 	u.sees("50 132")
+	sleepRuns := func() { // in the foreground, and no more a shell that ignores keys
+		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+			group, err := unix.IoctlGetInt(int(bottle.Fd()), unix.TIOCGPGRP)
+			must(t, err)
+			if comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", group)); string(comm) == "sleep\n" {
+				return
+			}
+		}
+		t.Fatal("sleep is never in the foreground")
+	}
 	u.types("sleep 1000\r")
 	u.sees("sleep 1000")
-	time.Sleep(200 * time.Millisecond) // until it is in the foreground
+	sleepRuns()
 	u.types("\x1a")
 	u.sees("Stopped")
 	u.types("bg\r")
@@ -113,7 +124,7 @@ func TestJobControl(t *testing.T) {
 	u.sees("Running")
 	u.types("fg\r")
 	u.sees("sleep 1000\r")
-	time.Sleep(200 * time.Millisecond)
+	sleepRuns()
 	u.types("\x03")
 	u.sees("ready> ")
 	u.types("echo status $?\r")
