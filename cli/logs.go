@@ -114,6 +114,9 @@ func (a *App) eventLine(e audit.Event, name string) string {
 	} else {
 		verdict = a.red(verdict)
 	}
+	if name == "" && e.Owner != "" { // of a start that came to nothing, it is all there is to tell
+		name = "uid " + e.Owner
+	}
 	what := e.Method
 	if what == "" {
 		what = string(e.Kind)

@@ -54,6 +54,14 @@ func TestEventsAreSafeToShow(t *testing.T) {
 	}
 }
 
+// A start that came to nothing has no bottle, and is somebody's all the same.
+func TestAnEventWithoutABottleHasAnOwner(t *testing.T) {
+	a := &App{Stdout: os.Stdout, Environ: []string{"NO_COLOR=1"}}
+	if line := a.eventLine(audit.Event{Kind: audit.Control, Owner: "1000", Reason: "bottle-failed"}, ""); !strings.Contains(line, " uid 1000 ") {
+		t.Errorf("%q", line)
+	}
+}
+
 func TestBytesOf(t *testing.T) {
 	for n, want := range map[uint64]string{0: "0", 1023: "1023", 1024: "1.0K", 1536: "1.5K", 50 << 10: "50K", 1000 << 10: "1.0M", 1 << 40: "1.0T", 1<<64 - 1: "16E"} {
 		if got := bytesOf(n); got != want {
