@@ -46,7 +46,7 @@ func TestUpdatesUnderLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var wrong, right atomic.Int64
+	var wrong, right, overtaken atomic.Int64
 	up, err := upstreamtest.TLS("127.0.0.1:0", authority, []string{"a.example.com", "b.example.com"}, func(_ http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") == "Bearer token-of-"+r.Host[:1] {
 			right.Add(1)
@@ -131,7 +131,11 @@ func TestUpdatesUnderLoad(t *testing.T) {
 				}
 				said, _ := io.ReadAll(resp.Body)
 				resp.Body.Close()
-				if resp.StatusCode != http.StatusOK {
+				switch {
+				case resp.StatusCode == http.StatusOK:
+				case strings.Contains(string(said), "credential-missing"):
+					overtaken.Add(1) // by two tables between its judgement and its credential: denied
+				default:
 					t.Errorf("status %d: %s", resp.StatusCode, said)
 					return
 				}
@@ -158,5 +162,5 @@ func TestUpdatesUnderLoad(t *testing.T) {
 	if wrong.Load() > 0 || right.Load() < 40 {
 		t.Errorf("%d requests with a wrong token, %d with the right one", wrong.Load(), right.Load())
 	}
-	t.Logf("%d requests over %d updates", right.Load(), generation-2)
+	t.Logf("%d requests over %d updates, %d overtaken", right.Load(), generation-2, overtaken.Load())
 }
