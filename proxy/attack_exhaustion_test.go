@@ -141,7 +141,7 @@ func TestAttackPanic(t *testing.T) {
 // whatever was in the middle of something ends: goroutines and connections.
 func TestAttackStallAndLeaks(t *testing.T) {
 	w := newWorld(t, `{"routes": [{"host": "api.example.com"}]}`, func(_ *world, c *proxy.Config) {
-		c.Limits.UpstreamResponse, c.Limits.BodyIdle, c.Limits.WebSocketIdle = 300*time.Millisecond, 500*time.Millisecond, 500*time.Millisecond
+		c.Limits.UpstreamResponse, c.Limits.BodyIdle, c.Limits.WebSocketIdle = time.Second, time.Second, time.Second
 	})
 	w.upstream(func(rw http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
