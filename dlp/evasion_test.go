@@ -114,6 +114,20 @@ func wrap(s string, n int, with string) string {
 	return b.String() + s
 }
 
+// Bytes in hex of which each stands alone show a secret of the bottle.
+func TestDumps(t *testing.T) {
+	e := canaryEngine(t)
+	for _, format := range []string{"%02x ", "%02X:", "0x%02x, ", " %02x\n", "%02x-"} {
+		dump := each(ownCanary, func(c byte) string { return fmt.Sprintf(format, c) })
+		if v := scanBody(e, dump, 0, BodyOptions{}); v.Allowed() {
+			t.Errorf("%s: %+v", dump, v)
+		}
+		if v := scanBody(e, strings.ReplaceAll(dump, "6", "7"), 0, BodyOptions{}); !v.Allowed() {
+			t.Errorf("other bytes: %+v", v)
+		}
+	}
+}
+
 // scanBody judges a body that comes in pieces of n bytes, 0 for one piece.
 func scanBody(e *Engine, body string, n int, o BodyOptions) Verdict {
 	s := e.Scan("")
