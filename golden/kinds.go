@@ -34,7 +34,7 @@ func Kinds(t *testing.T, document []byte, read func(input []byte) error) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err, fell := safely(read, input)
+			fell, err := safely(read, input)
 			var problems strict.Problems
 			switch {
 			case fell != nil:
@@ -52,9 +52,9 @@ func Kinds(t *testing.T, document []byte, read func(input []byte) error) {
 	}
 }
 
-func safely(read func([]byte) error, input []byte) (err error, fell any) {
+func safely(read func([]byte) error, input []byte) (fell any, err error) {
 	defer func() { fell = recover() }()
-	return read(input), nil
+	return nil, read(input)
 }
 
 // places returns, for each value below v, a function that returns v with another
