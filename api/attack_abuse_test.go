@@ -170,6 +170,30 @@ func TestAttackDescriptors(t *testing.T) {
 	flat(t, before)
 }
 
+// A service of the host that asks who writes to it would hear that root does.
+func TestAttackConsole(t *testing.T) {
+	socket, _ := serve(t, newFake())
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, theirs := os.NewFile(uintptr(pair[0]), "ours"), os.NewFile(uintptr(pair[1]), "theirs")
+	defer ours.Close()
+	defer theirs.Close()
+	c := dial(t, socket)
+	defer c.Close()
+	service, err := c.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer service.Close()
+	create := func(name string) string {
+		return request("POST", "/v1/bottles", fmt.Sprintf(`{"name":%q,"manifest":"v","command":["a"],"dir":"/","terminal":true}`, name), FDHeader+": 1")
+	}
+	attack.Stopped(t, "A16", "a connection to a service in a terminal's place",
+		send(socket, create("pair"), []*os.File{theirs}), send(socket, create("service"), []*os.File{service}, "400"))
+}
+
 // What is sent and never asked about is held by nobody, whatever becomes of the connection.
 func TestAttackDescriptorFlood(t *testing.T) {
 	socket, _ := serve(t, newFake())

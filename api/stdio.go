@@ -28,8 +28,8 @@ func arrange(files []*os.File, terminal bool) (bottle.Stdio, error) {
 	case terminal && len(files) != 1:
 		return bottle.Stdio{}, invalidf("terminal: send one descriptor, a Unix stream socket, along with the request; %d came", len(files))
 	case terminal:
-		if !isUnixStream(int(files[0].Fd())) {
-			return bottle.Stdio{}, invalidf("terminal: the descriptor is not a connected Unix stream socket")
+		if !isPair(int(files[0].Fd())) {
+			return bottle.Stdio{}, invalidf("terminal: the descriptor is not one of a pair of Unix stream sockets (socketpair(2))")
 		}
 		return bottle.Stdio{Console: files[0]}, nil
 	case len(files) == 0:
@@ -61,7 +61,10 @@ func isPipe(fd int, write bool) bool {
 		unix.Fstatfs(fd, &fs) == nil && fs.Type == unix.PIPEFS_MAGIC
 }
 
-func isUnixStream(fd int) bool {
+// isPair reports whether fd is a socket of socketpair(2), whose ends have no name. With
+// one that is connected to a service of the host the caller would have a process of
+// root's write there, which a service that asks for credentials (unix(7)) takes for root.
+func isPair(fd int) bool {
 	domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
 	if err != nil || domain != unix.AF_UNIX {
 		return false
@@ -70,6 +73,11 @@ func isUnixStream(fd int) bool {
 	if err != nil || kind != unix.SOCK_STREAM {
 		return false
 	}
-	_, err = unix.Getpeername(fd)
-	return err == nil
+	return unnamed(unix.Getsockname(fd)) && unnamed(unix.Getpeername(fd))
+}
+
+// unnamed takes "@", which package unix makes of no name, for that.
+func unnamed(a unix.Sockaddr, err error) bool {
+	u, ok := a.(*unix.SockaddrUnix)
+	return err == nil && ok && (u.Name == "" || u.Name == "@")
 }
