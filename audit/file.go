@@ -24,6 +24,19 @@ type FileOptions struct {
 	Queue int   // events held between callers and writer; 0 is 4096
 }
 
+// What a log with its older files may take of the disk, in MiB: by default, and from
+// least to most.
+const (
+	DefaultSize = (defaultFileKeep + 1) * defaultFileSize >> 20
+	LeastSize   = defaultFileKeep + 1
+	MostSize    = 1 << 20
+)
+
+// Within returns the options of a log that takes at most so many MiB; 0 is the default.
+func Within(mib uint64) FileOptions {
+	return FileOptions{Size: int64(mib<<20) / (defaultFileKeep + 1)}
+}
+
 // Open opens the log at path, or makes it with mode 0600, and goes on from its
 // last line. A half-written line at its end, which a crash leaves, is removed, and
 // a [Torn] event says so.

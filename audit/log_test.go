@@ -438,3 +438,36 @@ type nowhere struct{}
 
 func (*nowhere) Write(p []byte) (int, error) { return len(p), nil }
 func (*nowhere) Close() error                { return nil }
+
+// A log with its older files takes no more than was asked for.
+func TestWithin(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.log")
+	o := Within(LeastSize)
+	o.Queue = LeastSize * 2048
+	l, err := Open(path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range o.Queue {
+		l.Record(Event{Detail: strings.Repeat("d", 1000)})
+	}
+	closeLog(t, l)
+	files, err := Files(path)
+	if err != nil || len(files) != LeastSize {
+		t.Errorf("files %q, %v", files, err)
+	}
+	var sum int64
+	for _, name := range files {
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum += info.Size()
+	}
+	if sum > LeastSize<<20 || sum < (LeastSize-1)<<20-LeastSize*batch {
+		t.Errorf("%d bytes on disk", sum)
+	}
+	if DefaultSize != 320 || Within(0).Size != 0 || Within(MostSize).Size <= 0 {
+		t.Errorf("%d MiB by default, %d, %d", DefaultSize, Within(0).Size, Within(MostSize).Size)
+	}
+}

@@ -28,11 +28,13 @@ type DaemonOptions struct {
 	Socket   string
 	StateDir string // "" is the daemon's default
 	AuditLog string // "" is none
-	Metrics  string // "" is none but the API's
-	Resolver string // "" is the host's configuration
-	Policy   string // "" is the usual file, if it is there
-	Log      *slog.Logger
-	Private  bool // for one process, beside the service
+	// AuditSize bounds the log with its older files, in MiB; 0 is [audit.DefaultSize].
+	AuditSize uint64
+	Metrics   string // "" is none but the API's
+	Resolver  string // "" is the host's configuration
+	Policy    string // "" is the usual file, if it is there
+	Log       *slog.Logger
+	Private   bool // for one process, beside the service
 }
 
 // App is one call of the program.

@@ -200,6 +200,8 @@ SIGTERM and SIGINT end it; bottles go on without it.
                      that the service manager passes goes before it.
   --state-dir DIR    where to keep what outlives the daemon; default /run/bottled
   --audit-log FILE   where to write what bottles asked for and got
+  --audit-size MIB   what that file and the four older ones beside it take of the disk
+                     at most; default 320
   --metrics A:P      a loopback address and port to show metrics at (GET /metrics);
                      default: the API alone has them (GET /v1/metrics)
   --resolver A:P     the DNS server that upstream names are looked up at; default:

@@ -27,6 +27,9 @@ type Options struct {
 	StateDir string
 	// AuditLog is the file that audit lines go to; empty means none but Log.
 	AuditLog string
+	// AuditSize bounds that file and the older ones beside it, in MiB; 0 is
+	// [audit.DefaultSize].
+	AuditSize uint64
 	// Resolver is "address:port" of the DNS server that enforcers ask; empty means
 	// the host's configuration.
 	Resolver string
@@ -85,7 +88,7 @@ func New(o Options) (*Daemon, error) {
 		if err := os.MkdirAll(filepath.Dir(o.AuditLog), 0o750); err != nil {
 			return nil, fmt.Errorf("audit log: %w", err)
 		}
-		log, err := audit.Open(o.AuditLog, audit.FileOptions{})
+		log, err := audit.Open(o.AuditLog, audit.Within(o.AuditSize))
 		if err != nil {
 			return nil, err
 		}

@@ -36,7 +36,7 @@ _bottled() {
 	approve) words="--note --socket $(_bottled_proposals)" ;;
 	deny) words="--reason --socket $(_bottled_proposals)" ;;
 	doctor | version) words="--json --socket" ;;
-	daemon) words="--socket --state-dir --audit-log --metrics --resolver --policy --log-level" ;;
+	daemon) words="--socket --state-dir --audit-log --audit-size --metrics --resolver --policy --log-level" ;;
 	completion) words="bash zsh fish" ;;
 	help) words="run exec ls inspect logs top suggest audit stop routes proposals approve deny mcp doctor daemon completion version" ;;
 	esac

@@ -58,6 +58,7 @@ complete -c bottled -n "__fish_seen_subcommand_from routes" -l method -x -a "GET
 complete -c bottled -n "__fish_seen_subcommand_from routes logs" -l bottle -x -a "(__bottled_names)" -d "live table of"
 complete -c bottled -n "__fish_seen_subcommand_from daemon" -l state-dir -x -a "(__fish_complete_directories)" -d "state"
 complete -c bottled -n "__fish_seen_subcommand_from daemon" -l audit-log -r -F -d "audit log"
+complete -c bottled -n "__fish_seen_subcommand_from daemon" -l audit-size -x -d "most that it takes of the disk, in MiB"
 complete -c bottled -n "__fish_seen_subcommand_from daemon" -l policy -r -F -d "policy of the operator"
 complete -c bottled -n "__fish_seen_subcommand_from daemon" -l log-level -x -a "debug info warn error" -d "least level"
 complete -c bottled -n "__fish_seen_subcommand_from completion" -a "bash zsh fish"

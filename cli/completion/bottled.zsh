@@ -63,7 +63,7 @@ _bottled() {
 	deny) _arguments '--reason[what to tell the agent]:text:' $socket '1:proposal:_bottled_proposals' ;;
 	mcp) ;;
 	doctor | version) _arguments $json $socket ;;
-	daemon) _arguments $socket '--resolver[DNS server of enforcers]:address:' '--state-dir[state]:directory:_directories' '--audit-log[audit log]:file:_files' '--metrics[loopback address of metrics]:address:' '--policy[policy of the operator]:file:_files' \
+	daemon) _arguments $socket '--resolver[DNS server of enforcers]:address:' '--state-dir[state]:directory:_directories' '--audit-log[audit log]:file:_files' '--audit-size[most that it takes of the disk]:MiB:' '--metrics[loopback address of metrics]:address:' '--policy[policy of the operator]:file:_files' \
 		'--log-level[least level]:level:(debug info warn error)' ;;
 	completion) _arguments '1:shell:(bash zsh fish)' ;;
 	help) _arguments '1:command:(run exec ls inspect logs top suggest audit stop routes proposals approve deny mcp doctor daemon completion version)' ;;

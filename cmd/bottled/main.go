@@ -19,7 +19,8 @@ func main() {
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Environ: os.Environ(),
 		NewDaemon: func(o cli.DaemonOptions) (cli.Daemon, error) {
 			return daemon.New(daemon.Options{
-				Socket: o.Socket, StateDir: o.StateDir, AuditLog: o.AuditLog, Metrics: o.Metrics, Resolver: o.Resolver, Policy: o.Policy, Log: o.Log, Private: o.Private,
+				Socket: o.Socket, StateDir: o.StateDir, AuditLog: o.AuditLog, AuditSize: o.AuditSize,
+				Metrics: o.Metrics, Resolver: o.Resolver, Policy: o.Policy, Log: o.Log, Private: o.Private,
 			})
 		},
 	}
