@@ -150,6 +150,13 @@ func TestAttackEnforcerTakenOver(t *testing.T) {
 	b.record.Generation++
 	reaches(m, other)
 	stopped(m, "K25", "what a table that was refused would have opened", tcp(granted), always)
+
+	// A table whose update ended without an answer may come into force yet: no other has its number.
+	b.unsure = b.Info().Generation + 3
+	if generation, _, err := m.UpdateRoutes(t.Context(), root, info.ID, "m", manifest(other), nil, nil); err != nil || generation != b.unsure+1 {
+		t.Errorf("generation %d after one that is unsure, %d: %v", generation, b.unsure, err)
+	}
+	reaches(m, other)
 	next := restart(t, m)
 	reaches(next, other)
 	stopped(next, "K25", "what the table before opened, with another daemon", tcp(granted), always)

@@ -27,6 +27,7 @@ type bottle struct {
 	asked     chan stopRequest        // to the overseer; buffered, the first counts
 	released  chan struct{}           // closed when nothing of it is left on the host
 	witnessed chan struct{}           // closed when all that its walls had to report is on record
+	over      chan struct{}           // closed when it ended with something left that cannot be released yet
 	ended     chan struct{}           // closed when it is Exited or forgotten
 
 	mu       sync.Mutex
@@ -38,6 +39,7 @@ type bottle struct {
 	shown    map[uint64]string // digest of each proposal that an operator was shown, by number
 
 	update sync.Mutex // one change of routes or tokens at a time
+	unsure uint64     // generation of the last table that may come into force yet; update guards it
 
 	terms   map[string]term // of the operator's tokens that expire, by slot; mu guards it
 	renewal chan struct{}   // says that terms changed; buffered
@@ -51,7 +53,7 @@ type stopRequest struct {
 func newBottle(m *Manager, r record) *bottle {
 	return &bottle{
 		m: m, record: r, paths: m.paths(r.ID), state: Creating, abandon: func(error) {}, renewal: make(chan struct{}, 1),
-		asked: make(chan stopRequest, 1), ended: make(chan struct{}),
+		asked: make(chan stopRequest, 1), over: make(chan struct{}), ended: make(chan struct{}),
 		released: make(chan struct{}), witnessed: make(chan struct{}),
 		execs: make(map[string]*execution), shown: make(map[uint64]string), proposed: make(chan struct{}, 1),
 	}
@@ -128,6 +130,10 @@ func (b *bottle) supervise() {
 	b.lastWords()
 	err := b.m.release(b.paths)
 	close(b.released)
+	if err != nil { // who waits for the command need not wait for what is left of it
+		b.setState(Stopping, &exit)
+		close(b.over)
+	}
 	if b.m.insist(b, err) { // else it may sleep in the kernel
 		<-b.init.done() // killed with its group; reaps the child
 	}

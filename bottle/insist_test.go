@@ -1,6 +1,7 @@
 package bottle
 
 import (
+	"context"
 	"errors"
 	"sync/atomic"
 	"testing"
@@ -45,6 +46,11 @@ func TestWhatCannotBeReleasedCounts(t *testing.T) {
 		if err := create(name); !errors.Is(err, ErrConflict) {
 			t.Errorf("another %s: %v", name, err)
 		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if exit, err := m.Wait(ctx, root, "ran", false); err != nil || exit.Code != exitKilled {
+		t.Errorf("who waits for its command: %+v, %v", exit, err)
 	}
 	if len(leftovers(t, m)) == 0 {
 		t.Error("the control: nothing is left")

@@ -76,10 +76,11 @@ func (m *Manager) Wait(ctx context.Context, c Caller, ref string, attached bool)
 	}
 	select {
 	case <-b.ended:
-		return b.result()
+	case <-b.over:
 	case <-ctx.Done():
 		return Exit{}, ctx.Err()
 	}
+	return b.result()
 }
 
 // result is how the command ended, of a bottle that has.

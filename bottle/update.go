@@ -78,8 +78,9 @@ func (m *Manager) replace(ctx context.Context, c Caller, s policy.Subject, b *bo
 	if err != nil {
 		return 0, err
 	}
-	next := b.Info().Generation + 1
-	u := worker.Update{Generation: next, Routes: t.rendered}
+	inForce := b.Info().Generation
+	next := max(inForce, b.unsure) + 1
+	u := worker.Update{Generation: next, Base: inForce, Routes: t.rendered}
 	u.Tokens, u.Expires = reveal(given)
 	if u.Keep, err = b.keep(t, given); err != nil {
 		return 0, err
@@ -123,6 +124,7 @@ func (b *bottle) swap(ctx context.Context, t table, u worker.Update) error {
 	if errors.Is(refused, worker.ErrRefused) {
 		next = before
 	} else if refused != nil && !b.serves(ctx, u.Generation) {
+		b.unsure = u.Generation
 		return refused // it may come about yet: only the next update knows which to close
 	} else {
 		refused = nil

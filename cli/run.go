@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"bottled/api"
 	"bottled/api/client"
 )
@@ -87,10 +89,14 @@ func (a *App) createRequest(o runOptions) (r api.CreateRequest, err error) {
 	if r.Dir, err = filepath.Abs(o.dir); err != nil {
 		return r, fmt.Errorf("working directory: %w", err)
 	}
-	if runAs == nil && os.Geteuid() == 0 { // PWD may lead over links, which the daemon does not follow for root
-		if real, err := filepath.EvalSymlinks(r.Dir); err == nil {
-			r.Dir = real
+	if runAs == nil && os.Geteuid() == 0 && !filepath.IsAbs(o.dir) {
+		// PWD may lead over links, which the daemon does not follow for root. To follow them
+		// here would be to follow what somebody else puts there; the kernel's name has none.
+		at, err := unix.Getwd()
+		if err != nil {
+			return r, fmt.Errorf("working directory: %w", err)
 		}
+		r.Dir = filepath.Join(at, o.dir)
 	}
 	a.noteShared(r.Dir, homeOf(runAs), o.manifest, m.parsed.Bottle)
 	refs, err := m.refs()

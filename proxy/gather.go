@@ -115,6 +115,17 @@ func (g *gather) done() {
 	g.changed.Broadcast()
 }
 
+// SetWriteDeadline lets what waits leave: crypto/tls ends all writing with a deadline in
+// the past right before it closes, which has a bound of its own here.
+func (g *gather) SetWriteDeadline(t time.Time) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.writing && !t.IsZero() && !t.After(time.Now()) {
+		return nil
+	}
+	return g.Conn.SetWriteDeadline(t)
+}
+
 // Close writes what waits, within gatherEnd, and closes the connection.
 func (g *gather) Close() error {
 	g.mu.Lock()

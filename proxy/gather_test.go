@@ -160,3 +160,24 @@ func TestGatherStalled(t *testing.T) {
 		}
 	})
 }
+
+// A deadline in the past, which crypto/tls sets before it closes, takes nothing with it.
+func TestGatherPastDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn := newSlow()
+		g := newGather(conn)
+		g.Write([]byte("last words"))
+		synctest.Wait() // they are being written
+		if err := g.SetWriteDeadline(time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		got := make(chan string, 1)
+		go func() { synctest.Wait(); got <- string(<-conn.took) }()
+		if err := g.Close(); err != nil {
+			t.Error(err)
+		}
+		if s := <-got; s != "last words" {
+			t.Errorf("%q was written", s)
+		}
+	})
+}

@@ -37,6 +37,7 @@ var cacerts = []string{
 // daemon that looks: it looks at little, and waits for no file server.
 const (
 	maxJDKs     = 32              // of one user
+	maxNames    = 4 * maxJDKs     // in a directory of them
 	maxSearch   = 64              // directories of a PATH
 	maxHomeDir  = 1 << 20         // bytes of a directory itself
 	searchTime  = 2 * time.Second // of one search
@@ -127,8 +128,8 @@ func (h *Host) usersJDKs(lookup func(string) (string, bool)) []string {
 		}
 	}
 	var once []string
-	for _, dir := range jdks {
-		if len(once) < maxJDKs && !slices.Contains(once, dir) {
+	for _, dir := range jdks { // one JDK may have many names
+		if dir, ok := resolve(h.fsys, dir); ok && len(once) < maxJDKs && !slices.Contains(once, dir) {
 			once = append(once, dir)
 		}
 	}
@@ -149,7 +150,7 @@ func (h *Host) below(dir string) []string {
 		return nil
 	}
 	var names []string
-	for _, e := range entries[:min(len(entries), maxJDKs)] {
+	for _, e := range entries[:min(len(entries), maxNames)] {
 		names = append(names, path.Join(dir, e.Name()))
 	}
 	return names

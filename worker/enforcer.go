@@ -128,6 +128,9 @@ func (e *enforcer) update(u Update) error {
 	if u.Generation <= old.table.Generation() {
 		return fmt.Errorf("generation %d is not after %d, which is in force", u.Generation, old.table.Generation())
 	}
+	if len(u.Keep) > 0 && u.Base != old.table.Generation() {
+		return fmt.Errorf("tokens of generation %d are to be kept, and %d is in force: give their values again", u.Base, old.table.Generation())
+	}
 	table, err := routes.Parse(u.Routes, u.Generation)
 	if err != nil {
 		return err

@@ -69,7 +69,8 @@ func tell(c chan struct{}) {
 
 // send writes the events to w as they come, until that fails or the reader is gone.
 func (e *events) send(w io.Writer, gone <-chan struct{}) {
-	tell(e.some) // what the reader before left
+	tell(e.some)       // what the reader before left
+	defer tell(e.some) // what this one may have heard of and leaves
 	for {
 		select {
 		case <-gone:

@@ -48,6 +48,13 @@ func TestAProxyWithoutItsCredential(t *testing.T) {
 	}
 	shown("first")
 	next.Keep = map[string]string{routes.ProxySlot: routes.ProxySlot}
+	for _, base := range []uint64{0, 2} { // whose slot of this name may be another token
+		next.Base = base
+		if err := e.update(next); err == nil || e.table().Generation() != 1 {
+			t.Errorf("an update that keeps what generation %d had: %v", base, err)
+		}
+	}
+	next.Base = 1
 	if err := e.update(next); err != nil {
 		t.Error(err)
 	}

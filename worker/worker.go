@@ -123,6 +123,7 @@ type Update struct {
 	Tokens     map[string]string `json:"tokens,omitempty"` // by slot
 	Expires    Expiries          `json:"expires,omitempty"`
 	Keep       map[string]string `json:"keep,omitempty"` // slot of the new table → slot of the old one with the same token
+	Base       uint64            `json:"base,omitempty"` // generation of that old one; with Keep it must be in force
 }
 
 // String does not show what the update holds.
