@@ -104,6 +104,7 @@ func (x *exchange) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	why, ok := x.judge(r)
 	if !ok {
+		swallow(w, r)
 		x.refuse(w, why)
 		return
 	}
@@ -117,6 +118,7 @@ func (x *exchange) serve(w http.ResponseWriter, r *http.Request) {
 	still := x.s.still(x.query.Authority.Host, x.decision.Route, func(t *routes.Table) routes.Decision { return t.Decide(x.query) })
 	line, why, ok := x.s.hold(x.table, still, func() { cancel(errCut) })
 	if !ok {
+		swallow(w, r)
 		x.refuse(w, why)
 		return
 	}

@@ -53,6 +53,7 @@ func (x *exchange) prepare(w http.ResponseWriter, r *http.Request) (*http.Reques
 func (x *exchange) forward(w http.ResponseWriter, r *http.Request) {
 	out, why, ok := x.prepare(w, r)
 	if !ok {
+		swallow(w, r)
 		x.deny(w, why)
 		return
 	}

@@ -2,8 +2,10 @@ package proxy
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"strconv"
+	"time"
 )
 
 // Refusal is the JSON body of a response that the enforcer itself gave, instead
@@ -69,4 +71,23 @@ func (x *exchange) refuse(w http.ResponseWriter, why reason) {
 	}
 	w.WriteHeader(why.status)
 	_, _ = w.Write(text) // a client that is gone does not want it
+}
+
+// Bounds on what swallow reads.
+const (
+	swallowMost = 256 << 10
+	swallowTime = 250 * time.Millisecond
+)
+
+// swallow reads and drops the body of a request of HTTP/2 that goes nowhere, before it is
+// answered. Where the body has not ended, package http2 resets the stream behind its answer
+// (RFC 9113 section 8.1), and a curl that finds both at once, while it sends, reports the
+// reset and shows no answer.
+func swallow(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor != 2 || r.ContentLength == 0 {
+		return
+	}
+	if http.NewResponseController(w).SetReadDeadline(time.Now().Add(swallowTime)) == nil {
+		_, _ = io.CopyN(io.Discard, r.Body, swallowMost)
+	}
 }
